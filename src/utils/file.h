@@ -1,0 +1,21 @@
+#pragma once
+/*
+ * file - whole small files, and directories that are ours alone.
+ */
+#include "utils/attr.h"
+#include "utils/err.h"
+
+#include <stddef.h>
+#include <sys/types.h>
+
+/* Reads at most size - 1 bytes of a file and ends them with NUL; returns their number. */
+ssize_t file_read(const char *path, char *buffer, size_t size, struct err *err) MUST_CHECK;
+
+/* Writes beside the file and renames: a reader sees the old content or the new. Mode 0600. */
+int file_write(const char *path, const void *content, size_t size, struct err *err) MUST_CHECK;
+
+/*
+ * Makes the directory (not its parents) with mode 0700 unless it is there; refuses one that is a
+ * link, is not ours or that others may enter (-EPERM).
+ */
+int file_make_private_dir(const char *path, struct err *err) MUST_CHECK;

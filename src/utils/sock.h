@@ -1,0 +1,39 @@
+#pragma once
+/*
+ * sock - SOCK_SEQPACKET unix sockets that carry whole messages and descriptors. Every descriptor is
+ * O_CLOEXEC, every call may be non-blocking, and no call raises SIGPIPE.
+ */
+#include "utils/attr.h"
+#include "utils/err.h"
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define SOCK_FDS_MAX 8
+
+struct sock_peer {
+    pid_t pid; /* in our pid namespace; 0 where it has none there */
+    uid_t uid;
+};
+
+/* Binds and listens, mode 0600; an old socket at the path is replaced. Non-blocking. */
+int sock_listen(int *ret_fd, const char *path, struct err *err) MUST_CHECK;
+
+/* Connects; `timeout_ms` bounds the wait for a full backlog. The socket is blocking afterwards. */
+int sock_connect(int *ret_fd, const char *path, int timeout_ms, struct err *err) MUST_CHECK;
+
+int sock_get_peer(struct sock_peer *ret_peer, int fd, struct err *err) MUST_CHECK;
+
+/* Sends one message with up to SOCK_FDS_MAX descriptors. Never blocks: -EAGAIN where it would. */
+int sock_send(int fd, const void *message, size_t size, const int *fds,
+              size_t fd_count) MUST_CHECK;
+
+/*
+ * Receives one message. Returns its length, 0 at the end, -EAGAIN where none came within timeout_ms
+ * (0: at once, -1: for ever), -EMSGSIZE where it was longer than `size` (its descriptors are closed).
+ * Descriptors beyond *fd_count are closed; *fd_count becomes the number received, which the caller
+ * closes.
+ */
+ssize_t sock_receive(int fd, void *message, size_t size, int *fds, size_t *fd_count,
+                     int timeout_ms) MUST_CHECK;
