@@ -1,0 +1,171 @@
+# lib.sh - what end-to-end tests share. A test is `sh tests/e2e/<behaviour>.sh`, its beginning:
+#
+#     . "$(dirname "$0")/lib.sh"
+#     on_simulator "$@"              # from here on inside `vgpu sim`, with the arguments given to it
+#     ok "a sentence about behaviour" command...
+#     done_testing
+#
+# Every test has a directory $TMP of its own (short: socket paths lie below it), finds the installed
+# tree in $VGPU_STAGE, and leaves no process behind: what `background` started is ended on exit.
+# It never sleeps for a guessed time: `wait_for SECONDS COMMAND...` polls.
+# What it measures it says on a line `# measured: ...`, which the report of `make check-full` collects.
+
+set -u
+ROOT=$(cd "$(dirname "$0")/../.." && pwd)
+TEST=$(basename "$0" .sh)
+: "${VGPU_STAGE:=$ROOT/build/stage/usr}"
+PATH=$VGPU_STAGE/bin:$ROOT/tools:$PATH
+LIB=$VGPU_STAGE/lib/vgpu
+FULL=${VGPU_TEST_FULL:-0}
+export PATH VGPU_STAGE
+
+if [ ! -x "$VGPU_STAGE/bin/vgpu" ]; then
+    echo "Bail out! no vgpu in '$VGPU_STAGE': run make first"
+    exit 1
+fi
+
+# full A B: A in `make check-full`, else B.
+full() {
+    if [ "$FULL" = 1 ]; then echo "$1"; else echo "$2"; fi
+}
+
+# on_simulator ARGUMENTS...: runs the rest of the test as the command of `vgpu sim ARGUMENTS...`.
+on_simulator() {
+    if [ "${VGPU_TEST_INSIDE:-}" != "$TEST" ]; then
+        VGPU_TEST_INSIDE=$TEST exec vgpu sim "$@" -- sh "$0"
+    fi
+}
+
+TMP=$(mktemp -d /tmp/vgXXXXXX)
+PIDS=
+COUNT=0
+FAILED=0
+
+cleanup() {
+    for pid in $PIDS; do
+        kill -KILL "$pid" 2>/dev/null
+    done
+    wait
+    rm -rf "$TMP"
+}
+trap cleanup EXIT
+trap 'exit 1' INT TERM
+
+# background COMMAND...: starts it, with its number in $PID and its output in $TMP/<number>.{out,err}.
+background() {
+    "$@" >"$TMP/out" 2>"$TMP/err" &
+    PID=$!
+    PIDS="$PIDS $PID"
+}
+
+# background_as NAME COMMAND...: the same with the output in $TMP/NAME.out and $TMP/NAME.err.
+background_as() {
+    name=$1
+    shift
+    "$@" >"$TMP/$name.out" 2>"$TMP/$name.err" &
+    PID=$!
+    PIDS="$PIDS $PID"
+}
+
+# wait_for SECONDS COMMAND...: polls until the command succeeds; fails where it did not in time.
+wait_for() {
+    wait_for_polls=$(($1 * 50))
+    shift
+    while ! "$@" >/dev/null 2>&1; do
+        wait_for_polls=$((wait_for_polls - 1))
+        [ "$wait_for_polls" -gt 0 ] || return 1
+        sleep 0.02
+    done
+}
+
+is_gone() { ! kill -0 "$1" 2>/dev/null; }
+
+pass() {
+    COUNT=$((COUNT + 1))
+    echo "ok $COUNT - $*"
+}
+
+fail() {
+    COUNT=$((COUNT + 1))
+    FAILED=$((FAILED + 1))
+    echo "not ok $COUNT - $*"
+}
+
+skip() {
+    COUNT=$((COUNT + 1))
+    echo "ok $COUNT - $* # SKIP"
+}
+
+say() { echo "# $*"; }
+measured() { echo "# measured: $*"; }
+
+# ok SENTENCE COMMAND...: passes where the command succeeds.
+ok() {
+    sentence=$1
+    shift
+    if "$@" >"$TMP/ok.log" 2>&1; then
+        pass "$sentence"
+    else
+        fail "$sentence"
+        sed 's/^/#   /' "$TMP/ok.log"
+    fi
+}
+
+# is SENTENCE GOT WANTED
+is() {
+    if [ "$2" = "$3" ]; then
+        pass "$1"
+    else
+        fail "$1"
+        say "  got '$2', wanted '$3'"
+    fi
+}
+
+# near SENTENCE GOT WANTED TOLERANCE: |got - wanted| <= tolerance, all decimal numbers.
+near() {
+    measured "$1: $2 (wanted $3 +- $4)"
+    if awk -v a="$2" -v b="$3" -v t="$4" \
+        'BEGIN { d = a - b; exit !(a ~ /^-?[0-9.]+(e-?[0-9]+)?$/ && d <= t && -d <= t) }'; then
+        pass "$1"
+    else
+        fail "$1"
+        say "  got $2, wanted $3 +- $4"
+    fi
+}
+
+# at_most SENTENCE GOT BOUND
+at_most() {
+    measured "$1: $2 (at most $3)"
+    if awk -v a="$2" -v b="$3" 'BEGIN { exit !(a ~ /^-?[0-9.]+(e-?[0-9]+)?$/ && a + 0 <= b + 0) }'; then
+        pass "$1"
+    else
+        fail "$1"
+        say "  got $2, wanted at most $3"
+    fi
+}
+
+# at_least SENTENCE GOT BOUND
+at_least() {
+    measured "$1: $2 (at least $3)"
+    if awk -v a="$2" -v b="$3" 'BEGIN { exit !(a ~ /^-?[0-9.]+(e-?[0-9]+)?$/ && a + 0 >= b + 0) }'; then
+        pass "$1"
+    else
+        fail "$1"
+        say "  got $2, wanted at least $3"
+    fi
+}
+
+# calc EXPRESSION: awk's arithmetic, with six digits.
+calc() { awk "BEGIN { print $* }"; }
+
+# get FILE PATH: a value of a JSON file, `missing` where it has none.
+get() { json-get "$2" <"$1" 2>/dev/null || echo missing; }
+
+# ps_get PATH: a value of `vgpu ps --json`.
+ps_get() { vgpu ps --json 2>/dev/null | json-get "$1" 2>/dev/null || echo missing; }
+
+done_testing() {
+    echo "1..$COUNT"
+    [ "$FAILED" -eq 0 ] || exit 1
+    exit 0
+}
