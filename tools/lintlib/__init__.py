@@ -1,0 +1,1 @@
+"""The rules behind `make lint`; see tools/lint."""
