@@ -1,3 +1,4 @@
+# shellcheck shell=sh disable=SC2034 # variables are for the tests
 # lib.sh - what end-to-end tests share. A test is `sh tests/e2e/<behaviour>.sh`, its beginning:
 #
 #     . "$(dirname "$0")/lib.sh"
