@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <sys/ioctl.h>
 
-#define RM_IOCTL_TYPE 'F'
+#define RM_IOCTL_TYPE        'F'
 #define RM_REQUEST(nr, size) _IOC(_IOC_READ | _IOC_WRITE, RM_IOCTL_TYPE, (nr), (size))
 
 /* --- numbers of calls ---------------------------------------------------------------------- */
@@ -36,18 +36,18 @@
 #define RM_OBJECT_NOT_FOUND         0x57u
 
 /* --- classes --------------------------------------------------------------------------------- */
-#define RM_CLASS_ROOT          0x0000u
-#define RM_CLASS_ROOT_NON_PRIV 0x0001u
-#define RM_CLASS_ROOT_CLIENT   0x0041u
-#define RM_CLASS_DEVICE        0x0080u
-#define RM_CLASS_SUBDEVICE     0x2080u
-#define RM_CLASS_SYSTEM_MEMORY 0x003Eu
-#define RM_CLASS_VIDEO_MEMORY  0x0040u
-#define RM_CLASS_CHANNEL_GROUP 0xA06Cu
-#define RM_CLASS_EVENT_BUFFER  0x90CDu
-#define RM_CLASS_USER_MEMORY   0x90CEu
+#define RM_CLASS_ROOT              0x0000u
+#define RM_CLASS_ROOT_NON_PRIV     0x0001u
+#define RM_CLASS_ROOT_CLIENT       0x0041u
+#define RM_CLASS_DEVICE            0x0080u
+#define RM_CLASS_SUBDEVICE         0x2080u
+#define RM_CLASS_SYSTEM_MEMORY     0x003Eu
+#define RM_CLASS_VIDEO_MEMORY      0x0040u
+#define RM_CLASS_CHANNEL_GROUP     0xA06Cu
+#define RM_CLASS_EVENT_BUFFER      0x90CDu
+#define RM_CLASS_USER_MEMORY       0x90CEu
 #define RM_CLASS_IS_CHANNEL(class) (((class) & 0xFFu) == 0x6Fu)
-#define RM_CLASS_CHANNEL_HOPPER 0xC86Fu
+#define RM_CLASS_CHANNEL_HOPPER    0xC86Fu
 
 /* --- arguments of calls -------------------------------------------------------------------------- */
 struct rm_alloc_48 {
@@ -100,13 +100,13 @@ struct rm_map_memory {
     uint32_t reserved1;
 };
 
-#define RM_HEAP_CONTROL_SIZE            184
-#define RM_HEAP_CONTROL_FUNCTION        8 /* u32 at this offset */
-#define RM_HEAP_CONTROL_STATUS          20
-#define RM_HEAP_CONTROL_HANDLE          44
-#define RM_HEAP_CONTROL_ATTRIBUTES      56
-#define RM_HEAP_CONTROL_BYTES           88
-#define RM_HEAP_CONTROL_ALLOC_SIZE      2 /* the function that allocates */
+#define RM_HEAP_CONTROL_SIZE       184
+#define RM_HEAP_CONTROL_FUNCTION   8 /* u32 at this offset */
+#define RM_HEAP_CONTROL_STATUS     20
+#define RM_HEAP_CONTROL_HANDLE     44
+#define RM_HEAP_CONTROL_ATTRIBUTES 56
+#define RM_HEAP_CONTROL_BYTES      88
+#define RM_HEAP_CONTROL_ALLOC_SIZE 2 /* the function that allocates */
 
 /* RM_NR_CARD_INFO: RM_CARDS_MAX of these. */
 #define RM_CARDS_MAX 32
@@ -129,22 +129,23 @@ struct rm_check_version {
 };
 
 /* --- parameters of allocations ---------------------------------------------------------------- */
-#define RM_DEVICE_PARAMS_SIZE      56 /* u32 device instance at 0 */
-#define RM_SUBDEVICE_PARAMS_SIZE   4  /* u32 subdevice instance */
-#define RM_GROUP_PARAMS_ENGINE     12 /* u32 engine type */
-#define RM_ENGINE_GRAPHICS         1
-#define RM_ENGINE_GRAPHICS_LAST    8  /* 2 to 8: the same under MIG */
-#define RM_MEMORY_PARAMS_SIZE      128
-#define RM_MEMORY_PARAMS_ATTRIBUTES 24
-#define RM_MEMORY_PARAMS_ATTRIBUTES2 28
-#define RM_MEMORY_PARAMS_BYTES     64
+#define RM_DEVICE_PARAMS_SIZE          56 /* u32 device instance at 0 */
+#define RM_SUBDEVICE_PARAMS_SIZE       4  /* u32 subdevice instance */
+#define RM_GROUP_PARAMS_ENGINE         12 /* u32 engine type */
+#define RM_ENGINE_GRAPHICS             1
+#define RM_ENGINE_GRAPHICS_LAST        8 /* 2 to 8: the same under MIG */
+#define RM_MEMORY_PARAMS_SIZE          128
+#define RM_MEMORY_PARAMS_ATTRIBUTES    24
+#define RM_MEMORY_PARAMS_ATTRIBUTES2   28
+#define RM_MEMORY_PARAMS_BYTES         64
 #define RM_MEMORY_LOCATION(attributes) (((attributes) >> 25) & 3u)
-#define RM_MEMORY_LOCATION_VIDEO   0u
-#define RM_MEMORY_PAGE_SIZE(attributes) (((attributes) >> 23) & 3u) /* 0 default 1 4 KiB 2 big 3 huge */
-#define RM_MEMORY_ATTRIBUTE_CACHED (1u << 29)
+#define RM_MEMORY_LOCATION_VIDEO       0u
+#define RM_MEMORY_PAGE_SIZE(attributes)                                                            \
+    (((attributes) >> 23) & 3u) /* 0 default 1 4 KiB 2 big 3 huge */
+#define RM_MEMORY_ATTRIBUTE_CACHED          (1u << 29)
 #define RM_MEMORY_ATTRIBUTE2_USER_READ_ONLY (1u << 22)
 
-struct rm_event_buffer_params { /* 72 bytes */
+struct rm_event_buffer_params {            /* 72 bytes */
     uint64_t buffer_header, record_buffer; /* out, kernel clients */
     uint32_t record_size, record_count;
     uint64_t vardata_buffer;
@@ -155,18 +156,19 @@ struct rm_event_buffer_params { /* 72 bytes */
 };
 
 /* --- controls ---------------------------------------------------------------------------------- */
-#define RM_CONTROL_GET_PROBED_IDS      0x00000214u /* client; 3 x 32 u32, GPU ids first, ~0 = none */
-#define RM_CONTROL_GET_ID_INFO_V2      0x00000205u /* client; struct rm_id_info */
-#define RM_CONTROL_SET_TIMESLICE       0xA06C0103u /* group; u64 microseconds */
-#define RM_CONTROL_GET_TIMESLICE       0xA06C0104u
-#define RM_CONTROL_DISABLE_CHANNELS    0x2080110Bu /* subdevice; struct rm_disable_channels */
-#define RM_CONTROL_FB_GET_INFO         0x20801301u /* subdevice; u32 count, u64 pointer to pairs at 8 */
-#define RM_CONTROL_FB_GET_INFO_V2      0x20801303u /* subdevice; u32 count, then pairs */
-#define RM_CONTROL_GET_TIME            0x20800403u /* subdevice; u64 ns of the GPU's clock */
-#define RM_CONTROL_BIND_SWITCH_EVENTS  0x20801238u /* subdevice; struct rm_bind_switch_events */
-#define RM_CONTROL_BUFFER_ENABLE       0x90CD0101u /* event buffer; struct rm_buffer_enable */
-#define RM_CONTROL_BUFFER_UPDATE_GET   0x90CD0102u
-#define RM_CONTROL_BUFFER_FLUSH        0x90CD0104u /* event buffer; no parameters */
+#define RM_CONTROL_GET_PROBED_IDS     0x00000214u /* client; 3 x 32 u32, GPU ids first, ~0 = none */
+#define RM_CONTROL_GET_ID_INFO_V2     0x00000205u /* client; struct rm_id_info */
+#define RM_CONTROL_SET_TIMESLICE      0xA06C0103u /* group; u64 microseconds */
+#define RM_CONTROL_GET_TIMESLICE      0xA06C0104u
+#define RM_CONTROL_DISABLE_CHANNELS   0x2080110Bu /* subdevice; struct rm_disable_channels */
+#define RM_CONTROL_FB_GET_INFO        0x20801301u /* subdevice; u32 count, u64 pointer to pairs at 8 */
+#define RM_CONTROL_FB_GET_INFO_V2     0x20801303u /* subdevice; u32 count, then pairs */
+#define RM_CONTROL_GET_TIME           0x20800403u /* subdevice; u64 ns of the GPU's clock */
+#define RM_CONTROL_GET_GID_INFO       0x2080014Au /* subdevice; struct rm_gid_info */
+#define RM_CONTROL_BIND_SWITCH_EVENTS 0x20801238u /* subdevice; struct rm_bind_switch_events */
+#define RM_CONTROL_BUFFER_ENABLE      0x90CD0101u /* event buffer; struct rm_buffer_enable */
+#define RM_CONTROL_BUFFER_UPDATE_GET  0x90CD0102u
+#define RM_CONTROL_BUFFER_FLUSH       0x90CD0104u /* event buffer; no parameters */
 
 struct rm_id_info {
     uint32_t gpu_id, flags, device_instance, subdevice_instance;
@@ -186,12 +188,17 @@ struct rm_disable_channels { /* 536 bytes */
 struct rm_fb_info {
     uint32_t index, kib;
 };
-#define RM_FB_RAM     0x07u
-#define RM_FB_TOTAL   0x08u
-#define RM_FB_HEAP    0x09u
+#define RM_FB_RAM        0x07u
+#define RM_FB_TOTAL      0x08u
+#define RM_FB_HEAP       0x09u
 #define RM_FB_HEAP_START 0x10u /* read by cuMemGetInfo; never patched */
-#define RM_FB_FREE    0x16u
-#define RM_FB_USABLE  0x20u
+#define RM_FB_FREE       0x16u
+#define RM_FB_USABLE     0x20u
+
+struct rm_gid_info { /* 268 bytes; flags 0: "GPU-..." as text, NUL-terminated */
+    uint32_t index, flags, length;
+    char text[256];
+};
 
 struct rm_bind_switch_events { /* 24 bytes */
     uint32_t event_buffer, record_size, level_of_detail, event_filter;

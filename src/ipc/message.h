@@ -18,8 +18,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MESSAGE_MAGIC   0x76677075u
-#define MESSAGE_VERSION 1u
+#define MESSAGE_MAGIC    0x76677075u
+#define MESSAGE_VERSION  1u
 #define MESSAGE_SIZE_MAX 4096
 
 enum message_type {
@@ -31,7 +31,7 @@ enum message_type {
     MESSAGE_FREED,   /* guest: an object (and all below it) was freed */
     MESSAGE_CLOSED,  /* guest: its last descriptor of a file was closed */
     MESSAGE_ARM,     /* supervisor: leases may be set from now on (is_armed 1), or no more (0) */
-    MESSAGE_ARMED,   /* guest: its guard thread looks at leases; only then may channels be disabled */
+    MESSAGE_ARMED, /* guest: its guard thread looks at leases; only then may channels be disabled */
     MESSAGE_COUNTERS, /* guest: its counters, at most once a second and at ARM */
     MESSAGE_STATUS,
     MESSAGE_STATUS_TENANT,
@@ -51,28 +51,28 @@ struct message_header {
 struct message_hello {
     struct message_header header;
     uint32_t role;
-    int32_t pid;              /* as the sender sees itself; the truth is SO_PEERCRED */
-    uint64_t start_time;      /* field 22 of /proc/self/stat, clock ticks since boot */
-    char comm[16];            /* NUL-terminated */
+    int32_t pid;         /* as the sender sees itself; the truth is SO_PEERCRED */
+    uint64_t start_time; /* field 22 of /proc/self/stat, clock ticks since boot */
+    char comm[16];       /* NUL-terminated */
 };
 
 struct message_welcome {
     struct message_header header;
-    int32_t status;           /* 0, or a negative errno: -EPROTO other version, -EAGAIN no row left */
-    uint32_t row;             /* the guest's row in the ledger */
-    uint64_t pid_stamp;       /* what the row carries; guests pass it to the ledger's calls */
+    int32_t status;     /* 0, or a negative errno: -EPROTO other version, -EAGAIN no row left */
+    uint32_t row;       /* the guest's row in the ledger */
+    uint64_t pid_stamp; /* what the row carries; guests pass it to the ledger's calls */
 };
 
 struct message_file {
     struct message_header header;
-    uint64_t file_id;         /* the guest's own number for the open file */
+    uint64_t file_id; /* the guest's own number for the open file */
 };
 
 struct message_group {
     struct message_header header;
     uint64_t file_id;
     uint32_t client, device_instance, subdevice, group;
-    uint32_t engine;          /* RM_GROUP_PARAMS_ENGINE as allocated */
+    uint32_t engine; /* RM_GROUP_PARAMS_ENGINE as allocated */
     uint32_t reserved;
 };
 
@@ -86,7 +86,7 @@ struct message_channel {
 struct message_freed {
     struct message_header header;
     uint64_t file_id;
-    uint32_t client, object;  /* object == client: the client and all it had */
+    uint32_t client, object; /* object == client: the client and all it had */
 };
 
 struct message_arm {
@@ -103,8 +103,8 @@ struct message_status_tenant {
     struct message_header header;
     char name[64];
     int32_t supervisor_pid;
-    uint32_t engine;          /* enum region_engine */
-    uint32_t state;           /* enum message_state */
+    uint32_t engine; /* enum region_engine */
+    uint32_t state;  /* enum message_state */
     uint32_t process_count, gpu_count;
     uint64_t rm_unparsed, refusals, guard_enables;
 };
@@ -127,7 +127,7 @@ struct message_status_gpu {
     uint64_t memory_limit_bytes; /* REGION_NO_LIMIT: none */
     uint64_t memory_used_bytes;
     uint64_t card_bytes;
-    uint64_t cap_milli_percent;  /* 100000: no cap */
+    uint64_t cap_milli_percent;                                /* 100000: no cap */
     uint64_t used_milli_percent, slice_us, duty_milli_percent; /* or MESSAGE_UNKNOWN */
 };
 
@@ -140,17 +140,17 @@ enum message_set_field {
 
 struct message_set {
     struct message_header header;
-    uint32_t fields;          /* of enum message_set_field */
-    uint32_t gpu_mask;        /* slots meant; ~0: all */
-    uint64_t memory_bytes;    /* or REGION_NO_LIMIT */
+    uint32_t fields;               /* of enum message_set_field */
+    uint32_t gpu_mask;             /* slots meant; ~0: all */
+    uint64_t memory_bytes;         /* or REGION_NO_LIMIT */
     uint32_t memory_milli_percent; /* of each card, where not 0 */
     uint32_t cap_milli_percent, weight, priority;
 };
 
 struct message_reply {
     struct message_header header;
-    int32_t status;           /* 0 or a negative errno */
-    char text[240];           /* what was wrong; empty for 0 */
+    int32_t status; /* 0 or a negative errno */
+    char text[240]; /* what was wrong; empty for 0 */
 };
 
 /* Fills a header; `length` is the struct's size. */

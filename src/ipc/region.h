@@ -30,26 +30,26 @@ enum region_engine { REGION_ENGINE_RM, REGION_ENGINE_MEMORY_ONLY };
  * read with region_read_facts(), which retries. All of it is of one tenant on one GPU.
  */
 struct region_facts {
-    uint32_t cap_milli_percent; /* 100000: no cap */
-    uint32_t weight;            /* 1..1000 */
-    uint32_t priority;          /* enum region_priority */
-    uint32_t group_count;       /* compute channel groups on this GPU */
-    uint32_t busy_group_count;  /* of them, those that had work lately */
-    uint32_t is_active;         /* had work within the last half second */
-    uint32_t slice_us;          /* in force for each group; 0: the driver's default */
+    uint32_t cap_milli_percent;  /* 100000: no cap */
+    uint32_t weight;             /* 1..1000 */
+    uint32_t priority;           /* enum region_priority */
+    uint32_t group_count;        /* compute channel groups on this GPU */
+    uint32_t busy_group_count;   /* of them, those that had work lately */
+    uint32_t is_active;          /* had work within the last half second */
+    uint32_t slice_us;           /* in force for each group; 0: the driver's default */
     uint32_t duty_milli_percent; /* part of the last second with channels enabled; ~0: not known */
     uint32_t used_milli_percent; /* GPU time of the last second; ~0: not known */
     uint32_t reserved;
-    uint64_t updated_ns;        /* CLOCK_MONOTONIC */
+    uint64_t updated_ns; /* CLOCK_MONOTONIC */
 };
 
 struct region_gpu {
-    char uuid[48];              /* "GPU-...", NUL-terminated; constant */
-    uint32_t device_instance;   /* the RM's, as class 0x0080's first parameter names it; constant */
-    uint32_t nvml_index;        /* constant */
-    uint32_t minor;             /* of /dev/nvidiaN; constant */
-    uint32_t is_allowed;        /* 0: the tenant may not use this GPU; constant */
-    uint64_t card_bytes;        /* memory of the card; constant */
+    char uuid[48];            /* "GPU-...", NUL-terminated; constant */
+    uint32_t device_instance; /* the RM's, as class 0x0080's first parameter names it; constant */
+    uint32_t nvml_index;      /* constant */
+    uint32_t minor;           /* of /dev/nvidiaN; constant */
+    uint32_t is_allowed;      /* 0: the tenant may not use this GPU; constant */
+    uint64_t card_bytes;      /* memory of the card; constant */
     _Atomic uint64_t memory_limit_bytes; /* REGION_NO_LIMIT: none; relaxed */
     /*
      * 0 while the tenant's channels are on. Else the CLOCK_MONOTONIC instant by which the supervisor
@@ -64,9 +64,9 @@ struct region_gpu {
 
 struct region_control {
     uint32_t magic, version, length, gpu_count; /* constant */
-    char name[64];              /* the tenant's; constant */
-    _Atomic uint32_t on_loss;   /* enum region_on_loss */
-    _Atomic uint32_t engine;    /* enum region_engine */
+    char name[64];                              /* the tenant's; constant */
+    _Atomic uint32_t on_loss;                   /* enum region_on_loss */
+    _Atomic uint32_t engine;                    /* enum region_engine */
     _Atomic uint32_t generation; /* raised by each supervisor that takes the tenant over */
     uint32_t reserved;
     _Atomic uint64_t supervisor_pid; /* for people; never signalled */

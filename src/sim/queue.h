@@ -85,14 +85,15 @@ struct queue_item {
 struct queue {
     /* Written by the program. */
     _Atomic uint64_t put;
-    _Atomic uint64_t wanted; /* the lowest number somebody waits for; lowered by them, raised by the GPU */
+    _Atomic uint64_t
+        wanted; /* the lowest number somebody waits for; lowered by them, raised by the GPU */
     uint64_t reserved0[6];
 
     /* Written by the GPU; is_asleep is also cleared by the program. */
     _Atomic uint64_t completed;
     _Atomic uint32_t wake_word; /* the futex */
     _Atomic uint32_t is_asleep;
-    _Atomic uint32_t state;     /* enum queue_state */
+    _Atomic uint32_t state; /* enum queue_state */
     uint32_t reserved1[11];
 
     /* Model time, CLOCK_MONOTONIC ns, of item number n at [(n - 1) % QUEUE_ITEMS]; by the GPU. */

@@ -79,13 +79,14 @@ enum wire_node { WIRE_NODE_CONTROL, WIRE_NODE_GPU, WIRE_NODE_UVM };
 
 struct wire_request {
     uint32_t magic;
-    uint32_t kind;        /* enum wire_kind */
-    uint64_t sent_ns;     /* CLOCK_MONOTONIC just before sending: when the caller entered the kernel */
-    uint64_t file;        /* inode of the open file */
-    uint64_t other_file;  /* inode, 0 for none */
-    uint32_t node, index; /* node of WIRE_OPEN; index of the GPU (= its minor = its place in NVML) */
-    uint32_t request;     /* of WIRE_IOCTL */
-    uint32_t query;       /* enum wire_query */
+    uint32_t kind;    /* enum wire_kind */
+    uint64_t sent_ns; /* CLOCK_MONOTONIC just before sending: when the caller entered the kernel */
+    uint64_t file;    /* inode of the open file */
+    uint64_t other_file; /* inode, 0 for none */
+    uint32_t node,
+        index;        /* node of WIRE_OPEN; index of the GPU (= its minor = its place in NVML) */
+    uint32_t request; /* of WIRE_IOCTL */
+    uint32_t query;   /* enum wire_query */
     uint32_t args_bytes, params_bytes, nested_bytes;
     uint32_t is_writable;
     uint64_t offset, length;
@@ -102,9 +103,10 @@ struct wire_reply {
 
 /* Rows follow the reply's struct; args_bytes is their size in all. */
 enum wire_query {
-    WIRE_QUERY_GPUS = 1,     /* one struct wire_gpu for each GPU NVML can see, `index` is not looked at */
-    WIRE_QUERY_PROCESSES,    /* struct wire_process: those that hold memory or channels on the GPU */
-    WIRE_QUERY_SAMPLES,      /* struct wire_sample: GPU utilisation, one each 200 ms, oldest first */
+    WIRE_QUERY_GPUS =
+        1, /* one struct wire_gpu for each GPU NVML can see, `index` is not looked at */
+    WIRE_QUERY_PROCESSES, /* struct wire_process: those that hold memory or channels on the GPU */
+    WIRE_QUERY_SAMPLES,   /* struct wire_sample: GPU utilisation, one each 200 ms, oldest first */
     WIRE_QUERY_UTILISATIONS, /* struct wire_sample per pid over the last second or so */
 };
 
@@ -130,8 +132,9 @@ struct wire_process {
 
 struct wire_sample {
     uint64_t time_us; /* Unix time */
-    uint32_t percent; /* whole percents of busy time in the 200 ms (a pid's: the last second) before */
-    uint32_t pid;     /* 0 for the whole GPU */
+    uint32_t
+        percent;  /* whole percents of busy time in the 200 ms (a pid's: the last second) before */
+    uint32_t pid; /* 0 for the whole GPU */
 };
 
 /* The params size of a class where the caller passed a pointer and size 0; 0 for unknown classes. */

@@ -26,17 +26,17 @@ struct controller_quota {
 
 /* A channel, or (channel 0) a channel group, of one of the tenant's processes. */
 struct controller_object {
-    pid_t pid;        /* as SO_PEERCRED says */
-    int fd;           /* the supervisor's duplicate; borrowed until removed */
+    pid_t pid; /* as SO_PEERCRED says */
+    int fd;    /* the supervisor's duplicate; borrowed until removed */
     uint32_t slot;
     uint32_t client, subdevice, group, channel, engine;
 };
 
 struct controller_state {
-    enum region_engine engine;     /* what was seen to work here */
-    uint64_t used_milli_percent;   /* of the last second; UINT64_MAX: not known */
-    uint64_t duty_milli_percent;   /* UINT64_MAX: not known */
-    uint64_t slice_us;             /* UINT64_MAX: never set */
+    enum region_engine engine;   /* what was seen to work here */
+    uint64_t used_milli_percent; /* of the last second; UINT64_MAX: not known */
+    uint64_t duty_milli_percent; /* UINT64_MAX: not known */
+    uint64_t slice_us;           /* UINT64_MAX: never set */
     uint64_t switch_calls, late_looks, control_failures;
 };
 
@@ -56,7 +56,8 @@ void controller_set_quota(struct controller *controller, uint32_t slot,
                           const struct controller_quota *quota);
 
 /* -ENOSPC beyond the built-in bounds (4096 objects); the object is then not governed, and counted. */
-int controller_add(struct controller *controller, const struct controller_object *object) MUST_CHECK;
+int controller_add(struct controller *controller,
+                   const struct controller_object *object) MUST_CHECK;
 /* The object with this handle and all channels below it; object == client: all of the client. */
 void controller_remove(struct controller *controller, pid_t pid, int fd, uint32_t client,
                        uint32_t object);
@@ -75,7 +76,8 @@ int controller_event_fd(const struct controller *controller);
 
 /* Peers' control pages, mapped read-only and checked; borrowed until removed (remove waits for the
  * thread to have let go). */
-int controller_add_peer(struct controller *controller, const struct region_control *peer) MUST_CHECK;
+int controller_add_peer(struct controller *controller,
+                        const struct region_control *peer) MUST_CHECK;
 void controller_remove_peer(struct controller *controller, const struct region_control *peer);
 
 void controller_get_state(struct controller *controller, uint32_t slot,

@@ -23,8 +23,8 @@ struct sampler_use {
     uint64_t closed_ns;      /* sum of finished intervals, as the records say */
     uint64_t interval_count; /* of them */
     bool is_on_engine;
-    uint64_t since_ns;       /* begin of the open interval, where is_on_engine */
-    uint64_t last_end_ns;    /* end of the last finished interval; 0: none */
+    uint64_t since_ns;    /* begin of the open interval, where is_on_engine */
+    uint64_t last_end_ns; /* end of the last finished interval; 0: none */
 };
 
 int sampler_open(struct sampler **ret_sampler, const struct gpus_card *card,

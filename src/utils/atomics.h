@@ -12,18 +12,18 @@
 #define store_relaxed(object, value) atomic_store_explicit((object), (value), memory_order_relaxed)
 #define store_release(object, value) atomic_store_explicit((object), (value), memory_order_release)
 #define store_ordered(object, value) atomic_store_explicit((object), (value), memory_order_seq_cst)
-#define add_relaxed(object, value) \
+#define add_relaxed(object, value)                                                                 \
     atomic_fetch_add_explicit((object), (value), memory_order_relaxed)
-#define sub_relaxed(object, value) \
+#define sub_relaxed(object, value)                                                                 \
     atomic_fetch_sub_explicit((object), (value), memory_order_relaxed)
-#define add_ordered(object, value) \
+#define add_ordered(object, value)                                                                 \
     atomic_fetch_add_explicit((object), (value), memory_order_seq_cst)
-#define exchange_ordered(object, value) \
+#define exchange_ordered(object, value)                                                            \
     atomic_exchange_explicit((object), (value), memory_order_seq_cst)
-#define cas_relaxed(object, expected, desired)                                              \
-    atomic_compare_exchange_weak_explicit((object), (expected), (desired), memory_order_relaxed, \
+#define cas_relaxed(object, expected, desired)                                                     \
+    atomic_compare_exchange_weak_explicit((object), (expected), (desired), memory_order_relaxed,   \
                                           memory_order_relaxed)
 /* Strong: never fails where the value was the expected one. */
-#define cas_ordered(object, expected, desired)                                                \
+#define cas_ordered(object, expected, desired)                                                     \
     atomic_compare_exchange_strong_explicit((object), (expected), (desired), memory_order_seq_cst, \
                                             memory_order_seq_cst)

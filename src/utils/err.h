@@ -10,7 +10,7 @@ struct err {
 };
 
 /*
- * Fills `err` with the formatted words, ": " and the errno's own words (none for code 0 < 0), and
+ * Fills `err` with the formatted words, ": " and the errno's own words, and
  * returns -code. Formats are those of str_add().
  */
 int err_set(struct err *err, int code, const char *format, ...) PRINTF_LIKE(3, 4);

@@ -11,10 +11,11 @@ struct list {
     struct list *previous;
 };
 
-#define LIST_EACH(node, head) for (struct list *node = (head)->next; node != (head); node = node->next)
+#define LIST_EACH(node, head)                                                                      \
+    for (struct list *node = (head)->next; node != (head); node = node->next)
 /* Safe where the body removes `node` from the ring. */
-#define LIST_EACH_SAFE(node, following, head)                                             \
-    for (struct list *node = (head)->next, *following = node->next; node != (head); \
+#define LIST_EACH_SAFE(node, following, head)                                                      \
+    for (struct list *node = (head)->next, *following = node->next; node != (head);                \
          node = following, following = node->next)
 
 void list_init(struct list *head);

@@ -26,8 +26,7 @@ int sock_connect(int *ret_fd, const char *path, int timeout_ms, struct err *err)
 int sock_get_peer(struct sock_peer *ret_peer, int fd, struct err *err) MUST_CHECK;
 
 /* Sends one message with up to SOCK_FDS_MAX descriptors. Never blocks: -EAGAIN where it would. */
-int sock_send(int fd, const void *message, size_t size, const int *fds,
-              size_t fd_count) MUST_CHECK;
+int sock_send(int fd, const void *message, size_t size, const int *fds, size_t fd_count) MUST_CHECK;
 
 /*
  * Receives one message. Returns its length, 0 at the end, -EAGAIN where none came within timeout_ms

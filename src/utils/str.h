@@ -12,10 +12,10 @@
 #include <stddef.h>
 
 struct str {
-    char *text;      /* borrowed; NUL-terminated */
-    size_t size;     /* of the buffer, in bytes */
-    size_t length;   /* without the NUL */
-    bool is_cut;     /* something did not fit */
+    char *text;    /* borrowed; NUL-terminated */
+    size_t size;   /* of the buffer, in bytes */
+    size_t length; /* without the NUL */
+    bool is_cut;   /* something did not fit */
 };
 
 void str_init(struct str *str, char *buffer, size_t size);

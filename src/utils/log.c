@@ -1,0 +1,71 @@
+#include "utils/log.h"
+
+#include "utils/str.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LINE_SIZE 1024
+
+static struct {
+    enum log_level level;
+    int fd; /* -1: stderr, in the form for people */
+    bool has_level;
+} state = {.fd = -1};
+
+static const char *const level_names[] = {"error", "warn", "info", "debug"};
+
+void log_set_level(enum log_level level)
+{
+    state.level = level;
+    state.has_level = true;
+}
+
+void log_set_fd(int fd)
+{
+    state.fd = fd;
+}
+
+static void add_prefix(struct str *str, enum log_level level)
+{
+    struct timespec now = {0};
+    struct tm utc;
+
+    if (state.fd < 0) {
+        bool is_colour = isatty(STDERR_FILENO) && level <= LOG_LEVEL_WARN;
+
+        if (is_colour)
+            str_add(str, "\033[1;%dmvgpu:\033[0m ", level == LOG_LEVEL_ERROR ? 31 : 33);
+        else
+            str_add(str, "vgpu: ");
+        return;
+    }
+    (void)clock_gettime(CLOCK_REALTIME, &now); /* cannot fail for this clock */
+    if (gmtime_r(&now.tv_sec, &utc))
+        str_add(str, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ ", utc.tm_year + 1900, utc.tm_mon + 1,
+                utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, (int)(now.tv_nsec / 1000000));
+    str_add(str, "%s [%d] ", level_names[level], (int)getpid());
+}
+
+void log_write(enum log_level level, const char *format, ...)
+{
+    char line[LINE_SIZE];
+    int saved = errno;
+    struct str str;
+    va_list args;
+
+    if (level > (state.has_level ? state.level : LOG_LEVEL_WARN))
+        return;
+    str_init(&str, line, sizeof(line) - 1); /* room for the newline */
+    add_prefix(&str, level);
+    va_start(args, format);
+    str_add_list(&str, format, args);
+    va_end(args);
+    line[str.length] = '\n';
+    /* A log that cannot be written has nobody to tell. */
+    if (write(state.fd < 0 ? STDERR_FILENO : state.fd, line, str.length + 1) < 0)
+        errno = saved;
+    errno = saved;
+}

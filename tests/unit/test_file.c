@@ -1,0 +1,50 @@
+#include "utils/file.h"
+
+#include "tests/harness.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+TEST(what_is_written_is_read_back_and_private)
+{
+    char dir[] = "/tmp/vgXXXXXX", path[64], text[16];
+    struct stat status;
+    struct err err;
+
+    CHECK(mkdtemp(dir) != NULL);
+    (void)snprintf(path, sizeof(path), "%s/f", dir);
+    CHECK_OK(file_write(path, "hello", 5, &err), &err);
+    CHECK_EQ(file_read(path, text, sizeof(text), &err), 5);
+    CHECK_STR_EQ(text, "hello");
+    CHECK_EQ(stat(path, &status), 0);
+    CHECK_EQ(status.st_mode & 0777, 0600);
+    CHECK_EQ(unlink(path), 0);
+    CHECK_EQ(rmdir(dir), 0); /* nothing is left beside it */
+}
+
+TEST(a_directory_open_to_others_is_refused)
+{
+    char dir[] = "/tmp/vgXXXXXX";
+    struct err err;
+
+    CHECK(mkdtemp(dir) != NULL);
+    CHECK_OK(file_make_private_dir(dir, &err), &err);
+    CHECK_EQ(chmod(dir, 0755), 0);
+    CHECK_EQ(file_make_private_dir(dir, &err), -EPERM);
+    CHECK_EQ(rmdir(dir), 0);
+}
+
+TEST(a_link_to_a_directory_is_refused)
+{
+    char dir[] = "/tmp/vgXXXXXX", link[64];
+
+    CHECK(mkdtemp(dir) != NULL);
+    (void)snprintf(link, sizeof(link), "%s/l", dir);
+    CHECK_EQ(symlink("/tmp", link), 0);
+    CHECK_EQ(file_make_private_dir(link, NULL), -EPERM);
+    CHECK_EQ(unlink(link), 0);
+    CHECK_EQ(rmdir(dir), 0);
+}

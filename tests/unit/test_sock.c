@@ -1,0 +1,101 @@
+#include "utils/sock.h"
+
+#include "tests/harness.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void make_pair(int fds[2])
+{
+    CHECK_EQ(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
+}
+
+TEST(a_message_and_its_descriptor_arrive)
+{
+    int fds[2], sent, got[2];
+    size_t count = 2;
+    char text[16];
+
+    make_pair(fds);
+    sent = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    CHECK_EQ(sock_send(fds[0], "abc", 4, &sent, 1), 0);
+    CHECK_EQ(sock_receive(fds[1], text, sizeof(text), got, &count, -1), 4);
+    CHECK_STR_EQ(text, "abc");
+    CHECK_EQ(count, 1);
+    CHECK(fcntl(got[0], F_GETFD) & FD_CLOEXEC);
+    CHECK_EQ(close(got[0]) + close(sent) + close(fds[0]) + close(fds[1]), 0);
+}
+
+TEST(unwanted_descriptors_are_closed)
+{
+    int fds[2], sent, before, after;
+    char text[16];
+
+    make_pair(fds);
+    sent = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    before = dup(sent);
+    CHECK_EQ(close(before), 0);
+    CHECK_EQ(sock_send(fds[0], "abc", 4, &sent, 1), 0);
+    CHECK_EQ(sock_receive(fds[1], text, sizeof(text), NULL, NULL, -1), 4);
+    after = dup(sent);
+    CHECK_EQ(after, before); /* the same lowest free number: nothing was left open */
+    CHECK_EQ(close(after) + close(sent) + close(fds[0]) + close(fds[1]), 0);
+}
+
+TEST(a_long_message_is_refused_and_a_full_socket_says_so)
+{
+    int fds[2], rc = 0;
+    char text[64] = "", small[4];
+
+    make_pair(fds);
+    CHECK_EQ(sock_send(fds[0], text, sizeof(text), NULL, 0), 0);
+    CHECK_EQ(sock_receive(fds[1], small, sizeof(small), NULL, NULL, -1), -EMSGSIZE);
+    for (int i = 0; i < 100000 && !rc; i++)
+        rc = sock_send(fds[0], text, sizeof(text), NULL, 0);
+    CHECK_EQ(rc, -EAGAIN);
+    CHECK_EQ(close(fds[0]), 0);
+    CHECK_EQ(sock_send(fds[1], text, sizeof(text), NULL, 0), -EPIPE);
+    CHECK_EQ(close(fds[1]), 0);
+}
+
+TEST(nothing_to_receive_is_said_at_once_and_after_the_time)
+{
+    char text[4];
+    int fds[2];
+
+    make_pair(fds);
+    CHECK_EQ(sock_receive(fds[0], text, sizeof(text), NULL, NULL, 0), -EAGAIN);
+    CHECK_EQ(sock_receive(fds[0], text, sizeof(text), NULL, NULL, 5), -EAGAIN);
+    CHECK_EQ(close(fds[1]), 0);
+    CHECK_EQ(sock_receive(fds[0], text, sizeof(text), NULL, NULL, -1), 0);
+    CHECK_EQ(close(fds[0]), 0);
+}
+
+TEST(a_listening_socket_is_private_and_tells_who_came)
+{
+    char dir[] = "/tmp/vgXXXXXX", path[64];
+    struct sock_peer peer;
+    struct stat status;
+    struct err err;
+    int listener, client, server;
+
+    CHECK(mkdtemp(dir) != NULL);
+    (void)snprintf(path, sizeof(path), "%s/s", dir);
+    CHECK_OK(sock_listen(&listener, path, &err), &err);
+    CHECK_EQ(stat(path, &status), 0);
+    CHECK_EQ(status.st_mode & 0777, 0600);
+    CHECK_OK(sock_connect(&client, path, 100, &err), &err);
+    server = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    CHECK(server >= 0);
+    CHECK_OK(sock_get_peer(&peer, server, &err), &err);
+    CHECK_EQ(peer.pid, getpid());
+    CHECK_EQ(peer.uid, getuid());
+    CHECK_EQ(close(server) + close(client) + close(listener), 0);
+    CHECK_EQ(sock_connect(&client, path, 100, &err), -ECONNREFUSED);
+    CHECK_EQ(unlink(path) + rmdir(dir), 0);
+}

@@ -1,0 +1,45 @@
+#include "utils/str.h"
+
+#include "tests/harness.h"
+
+TEST(formats_as_printf_does)
+{
+    char text[128];
+
+    CHECK(str_format(text, sizeof(text), "%s|%5d|%-5d|%05d|%u|%x|%llu|%zu|%c|%%", "a", -42, 42, -42,
+                     7u, 0xbeefu, 18446744073709551615ull, (size_t)3, 'z'));
+    CHECK_STR_EQ(text, "a|  -42|42   |-0042|7|beef|18446744073709551615|3|z|%");
+}
+
+TEST(formats_fixed_point)
+{
+    char text[64];
+
+    CHECK(str_format(text, sizeof(text), "%.2f %.0f %6.1f %.3f", 1.005, 2.5, -3.25, 0.0005));
+    CHECK_STR_EQ(text, "1.00 3   -3.3 0.001");
+}
+
+TEST(cuts_what_does_not_fit_and_says_so)
+{
+    char text[5];
+
+    CHECK(!str_format(text, sizeof(text), "%s", "abcdefgh"));
+    CHECK_STR_EQ(text, "abcd");
+}
+
+TEST(precision_bounds_a_text_without_an_end)
+{
+    const char raw[3] = {'a', 'b', 'c'};
+    char text[8];
+
+    CHECK(str_format(text, sizeof(text), "%.*s", 3, raw));
+    CHECK_STR_EQ(text, "abc");
+}
+
+TEST(smallest_number_is_written_whole)
+{
+    char text[32];
+
+    CHECK(str_format(text, sizeof(text), "%lld", (long long)INT64_MIN));
+    CHECK_STR_EQ(text, "-9223372036854775808");
+}
