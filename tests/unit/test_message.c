@@ -25,7 +25,7 @@ TEST(other_lengths_versions_and_types_are_refused)
     CHECK_EQ(message_check(&group, sizeof(group)), -EPROTO);
     message_init(&group, MESSAGE_TYPE_END, sizeof(group));
     CHECK_EQ(message_check(&group, sizeof(group)), -EPROTO);
-    message_init(&group, MESSAGE_SET, sizeof(group));
+    message_init(&group, MESSAGE_STATUS_GPU, sizeof(group));
     CHECK_EQ(message_check(&group, sizeof(group)), -EPROTO);
 }
 
