@@ -59,12 +59,14 @@ background() {
     PIDS="$PIDS $PID"
 }
 
-# background_as NAME COMMAND...: the same with the output in $TMP/NAME.out and $TMP/NAME.err.
+# background_as NAME COMMAND...: the same with the output in $TMP/NAME.out and $TMP/NAME.err, and its
+# number in $PID_NAME.
 background_as() {
     name=$1
     shift
     "$@" >"$TMP/$name.out" 2>"$TMP/$name.err" &
     PID=$!
+    eval "PID_$name=$PID"
     PIDS="$PIDS $PID"
 }
 
@@ -164,6 +166,63 @@ get() { json-get "$2" <"$1" 2>/dev/null || echo missing; }
 
 # ps_get PATH: a value of `vgpu ps --json`.
 ps_get() { vgpu ps --json 2>/dev/null | json-get "$1" 2>/dev/null || echo missing; }
+
+# tenant NAME RUN-OPTION... -- BURN-OPTION...: a tenant that burns in the background; its figures come
+# to $TMP/NAME.out as JSON when it ends.
+tenant() {
+    tenant_name=$1
+    shift
+    tenant_options=
+    while [ "$1" != -- ]; do
+        tenant_options="$tenant_options $1"
+        shift
+    done
+    shift
+    # shellcheck disable=SC2086 # options are words
+    background_as "$tenant_name" vgpu run --name "$tenant_name" $tenant_options -- \
+        vgpu burn --json "$@"
+}
+
+# What tenants that are measured at the same time give their burns: each is busy for a while before and
+# after the seconds that it reports, so that those seconds of one lie within the busy time of all.
+TOGETHER='--warm-up 2 --cool-down 2'
+
+# A tenant that burns until it is ended: beside whom others are measured.
+neighbour() {
+    neighbour_name=$1
+    shift
+    tenant "$neighbour_name" "$@" --seconds 3600
+}
+
+# end NAME: has the processes of a tenant end, and waits until the tenant is gone.
+end() {
+    end_pids=$(ps_get "name=$1.processes.*.pid")
+    for end_pid in $end_pids; do
+        [ "$end_pid" = missing ] || kill -TERM "$end_pid" 2>/dev/null
+    done
+    wait_for 5 is_no_tenant "$1"
+}
+
+is_tenant() { [ "$(ps_get "name=$1.name")" = "$1" ]; }
+is_no_tenant() { ! is_tenant "$1"; }
+
+# is_busy NAME: the tenant has a process that has memory on a GPU: its context is there.
+is_busy() {
+    is_busy_bytes=$(ps_get "name=$1.gpus.0.memory_used_bytes")
+    [ "$is_busy_bytes" != missing ] && [ "$is_busy_bytes" != null ] && [ "$is_busy_bytes" -gt 0 ]
+}
+
+# share NAME: what a tenant's burn got, in percent.
+share() { get "$TMP/$1.out" share_percent; }
+spread() { get "$TMP/$1.out" window_sd_percent; }
+
+# finish NAME...: waits for the burns of tenants, and shows what those said that failed.
+finish() {
+    for finish_name; do
+        eval "finish_pid=\$PID_$finish_name"
+        wait "$finish_pid" || sed "s/^/# $finish_name: /" "$TMP/$finish_name.err"
+    done
+}
 
 done_testing() {
     echo "1..$COUNT"

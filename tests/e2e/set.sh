@@ -1,0 +1,34 @@
+#!/bin/sh
+# A cap that is changed with `vgpu set` while the tenant runs beside a busy neighbour is in force at once.
+. "$(dirname "$0")/lib.sh"
+on_simulator "$@"
+
+neighbour free -- --kernel-us 100
+tenant a --compute 20% -- --kernel-us 100 --warm-up 1 --seconds 3600 \
+    --trace "$TMP/trace" --trace-ms 20
+is_near() { tail -n 1 "$TMP/trace" | awk -v want="$1" '{ exit !($2 > want - 4 && $2 < want + 4) }'; }
+ok "the first cap holds" wait_for 10 is_near 20
+
+# settled_ms CAP NS: how long after the instant the first of two windows in a row began that are at the cap.
+settled_ms() {
+    awk -v want="$1" -v at="$2" '
+        $1 < at { next }
+        $2 > want - 4 && $2 < want + 4 { if (++near == 2) { print (first - at) / 1e6; exit } if (near == 1) first = $1; next }
+        { near = 0 }' "$TMP/trace"
+}
+worst=0
+changes=$(full 50 6)
+for round in $(seq "$changes"); do
+    cap=80
+    [ $((round % 2)) = 1 ] || cap=20
+    at=$(awk '{ printf "%.0f\n", $1 * 1e9 }' /proc/uptime)
+    vgpu set a --compute "$cap%" || fail "vgpu set"
+    wait_for 5 is_near "$cap"
+    sleep 0.2
+    took=$(settled_ms "$cap" "$at")
+    worst=$(awk -v a="$worst" -v b="${took:-9999}" 'BEGIN { print a > b ? a : b }')
+done
+at_most "longest time of $changes changes until the new cap held, ms (with the cost of the command)" \
+    "$worst" 100
+is "ps shows the new cap" "$(ps_get name=a.gpus.0.compute_limit_percent)" "$(calc "$cap")"
+done_testing
