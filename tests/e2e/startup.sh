@@ -1,0 +1,11 @@
+#!/bin/sh
+# What a tenant pays at start: next to nothing for a program that never touches the GPU, little for one
+# that does.
+. "$(dirname "$0")/lib.sh"
+bench=$(dirname "$VGPU_STAGE")/../bench/startup
+[ -x "$bench" ] || { echo "1..0 # skip no benchmarks in this build"; exit 77; }
+
+"$bench" "$LIB/libcuda_limiter.so" 200 >"$TMP/true"
+at_most "LD_PRELOAD=libcuda_limiter.so /bin/true over plain, median of 200, us" \
+    "$(get "$TMP/true" cost_us)" 100
+done_testing
