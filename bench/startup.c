@@ -1,10 +1,10 @@
 /*
- * startup - what preloading a library costs a program that never touches the GPU: the median time of
- * fork, exec and wait of a command, with and without LD_PRELOAD, taken in turn so that a busy machine
- * slows both alike.
+ * startup - what one way of starting a program costs over another: the median time of two commands, run
+ * in turn so that a busy machine slows both alike.
  *
- *     startup LIBRARY [ROUNDS [COMMAND]]
+ *     startup ROUNDS COMMAND... -- COMMAND...
  */
+#include <fcntl.h>
 #include <spawn.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -23,16 +23,15 @@ static uint64_t now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-static uint64_t time_one_ns(char *command, char **environment)
+static uint64_t time_one_ns(char **command, const posix_spawn_file_actions_t *actions)
 {
-    char *arguments[] = {command, NULL};
     uint64_t started_ns = now_ns();
     int status = -1;
     pid_t pid;
 
-    if (posix_spawn(&pid, command, NULL, NULL, arguments, environment) != 0 ||
+    if (posix_spawnp(&pid, command[0], actions, NULL, command, environ) != 0 ||
         waitpid(pid, &status, 0) != pid || status != 0) {
-        fprintf(stderr, "startup: '%s' does not run\n", command);
+        fprintf(stderr, "startup: '%s' does not run\n", command[0]);
         exit(1);
     }
     return now_ns() - started_ns;
@@ -52,28 +51,40 @@ static double median_us(uint64_t *times_ns, size_t count)
     return (double)times_ns[count / 2] / 1000.0;
 }
 
+/* The first command ends where "--" stood; NULL where there is no second. */
+static char **second_command(char **words)
+{
+    for (; *words; words++) {
+        if (strcmp(*words, "--") == 0) {
+            *words = NULL;
+            return words[1] ? words + 1 : NULL;
+        }
+    }
+    return NULL;
+}
+
 int main(int argc, char **argv)
 {
-    static uint64_t plain_ns[ROUNDS_MAX], preloaded_ns[ROUNDS_MAX];
-    char truth[] = "/bin/true", path[] = "PATH=/usr/bin:/bin", preload[4096] = "LD_PRELOAD=";
-    char *command = argc > 3 ? argv[3] : truth;
-    char *plain[] = {path, NULL};
-    char *preloaded[] = {path, preload, NULL};
-    size_t rounds = argc > 2 ? strtoul(argv[2], NULL, 10) : 200;
-    double base_us, with_us;
+    static uint64_t first_ns[ROUNDS_MAX], second_ns[ROUNDS_MAX];
+    size_t rounds = argc > 4 ? strtoul(argv[1], NULL, 10) : 0;
+    char **second = argc > 4 ? second_command(argv + 3) : NULL;
+    posix_spawn_file_actions_t actions;
+    double first_us, second_us;
 
-    if (argc < 2 || rounds < 1 || rounds > ROUNDS_MAX || strlen(argv[1]) > sizeof(preload) - 12) {
-        fprintf(stderr, "usage: startup LIBRARY [ROUNDS [COMMAND]]\n");
+    if (rounds < 1 || rounds > ROUNDS_MAX || !second) {
+        fprintf(stderr, "usage: startup ROUNDS COMMAND... -- COMMAND...\n");
         return 2;
     }
-    memcpy(preload + 11, argv[1], strlen(argv[1]) + 1);
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
     for (size_t i = 0; i < rounds; i++) {
-        plain_ns[i] = time_one_ns(command, plain);
-        preloaded_ns[i] = time_one_ns(command, preloaded);
+        first_ns[i] = time_one_ns(argv + 2, &actions);
+        second_ns[i] = time_one_ns(second, &actions);
     }
-    base_us = median_us(plain_ns, rounds);
-    with_us = median_us(preloaded_ns, rounds);
-    printf("{\"rounds\": %zu, \"plain_us\": %.1f, \"preloaded_us\": %.1f, \"cost_us\": %.1f}\n", rounds,
-           base_us, with_us, with_us - base_us);
+    posix_spawn_file_actions_destroy(&actions);
+    first_us = median_us(first_ns, rounds);
+    second_us = median_us(second_ns, rounds);
+    printf("{\"rounds\": %zu, \"first_us\": %.1f, \"second_us\": %.1f, \"cost_us\": %.1f}\n",
+           rounds, first_us, second_us, second_us - first_us);
     return 0;
 }

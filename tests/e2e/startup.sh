@@ -5,7 +5,7 @@
 bench=$(dirname "$VGPU_STAGE")/../bench/startup
 [ -x "$bench" ] || { echo "1..0 # skip no benchmarks in this build"; exit 77; }
 
-"$bench" "$LIB/libcuda_limiter.so" 200 >"$TMP/true"
+"$bench" 200 env /bin/true -- env LD_PRELOAD="$LIB/libcuda_limiter.so" /bin/true >"$TMP/true"
 at_most "LD_PRELOAD=libcuda_limiter.so /bin/true over plain, median of 200, us" \
     "$(get "$TMP/true" cost_us)" 100
 done_testing
