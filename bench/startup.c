@@ -1,6 +1,6 @@
 /*
- * startup - what one way of starting a program costs over another: the median time of two commands, run
- * in turn so that a busy machine slows both alike.
+ * startup - what one way of starting a program costs over another: the median time of two commands,
+ * run in turn so that a busy machine slows both alike.
  *
  *     startup ROUNDS COMMAND... -- COMMAND...
  */

@@ -17,6 +17,7 @@ TEST=$(basename "$0" .sh)
 : "${VGPU_STAGE:=$ROOT/build/stage/usr}"
 PATH=$VGPU_STAGE/bin:$ROOT/tools:$PATH
 LIB=$VGPU_STAGE/lib/vgpu
+GUESTS=${VGPU_GUESTS:-$VGPU_STAGE/../../tests/guest}
 FULL=${VGPU_TEST_FULL:-0}
 export PATH VGPU_STAGE
 

@@ -2,10 +2,13 @@
 # What a tenant pays at start: next to nothing for a program that never touches the GPU, little for one
 # that does.
 . "$(dirname "$0")/lib.sh"
+on_simulator "$@"
 bench=$(dirname "$VGPU_STAGE")/../bench/startup
 [ -x "$bench" ] || { echo "1..0 # skip no benchmarks in this build"; exit 77; }
 
 "$bench" 200 env /bin/true -- env LD_PRELOAD="$LIB/libcuda_limiter.so" /bin/true >"$TMP/true"
 at_most "LD_PRELOAD=libcuda_limiter.so /bin/true over plain, median of 200, us" \
     "$(get "$TMP/true" cost_us)" 100
+"$bench" "$(full 100 30)" "$GUESTS/memory" start -- vgpu run -- "$GUESTS/memory" start >"$TMP/run"
+at_most "a CUDA program's start under vgpu run over without, median, us" "$(get "$TMP/run" cost_us)" 5000
 done_testing
