@@ -1,0 +1,28 @@
+#!/bin/sh
+# The commands that README.md shows work as they stand there.
+. "$(dirname "$0")/lib.sh"
+on_simulator "$@"
+
+cd "$TMP" || exit 1
+# What the README calls train.py and other.py: programs that run until they are ended.
+for program in train.py other.py; do
+    echo 'import signal; signal.pause()' >"$program"
+done
+grep '^\$ vgpu ' "$ROOT/README.md" | sed 's/^\$ //; s/ *#.*//' >commands
+at_least "commands in README.md" "$(wc -l <commands)" 5
+while read -r command; do
+    case $command in
+    'vgpu run '*)
+        sh -c "exec $command" >run.out 2>&1 &
+        PIDS="$PIDS $!"
+        name=$(echo "$command" | sed 's/.*--name \([^ ]*\).*/\1/')
+        ok "$command" wait_for 10 is_tenant "$name"
+        ;;
+    *) ok "$command" sh -c "$command" ;;
+    esac
+done <commands
+is "vgpu set had its effect: memory" "$(ps_get name=a.gpus.0.memory_limit_bytes)" 12884901888
+is "vgpu set had its effect: compute" "$(ps_get name=a.gpus.0.compute_limit_percent)" 60.0
+end a
+end b
+done_testing
