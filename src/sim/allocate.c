@@ -50,7 +50,8 @@ static uint32_t add_client(struct kernel_call *call, struct allocate_request *re
 static bool is_accessible(const struct kernel_call *call, const struct client *client,
                           uint32_t board)
 {
-    LIST_EACH (node, &call->machine->files) {
+    LIST_EACH(node, &call->machine->files)
+    {
         const struct open_file *file = CONTAINER_OF(node, struct open_file, node);
 
         if (file->kind == MACHINE_GPU && file->board == board &&
@@ -138,8 +139,8 @@ static uint32_t add_memory(struct kernel_call *call, struct allocate_request *re
         status = storage_new_host(&storage, granted, parent->client->pid);
     if (status != RM_OK)
         return status;
-    storage->is_read_only =
-        (read_u32(request, RM_MEMORY_PARAMS_ATTRIBUTES2) & RM_MEMORY_ATTRIBUTE2_USER_READ_ONLY) != 0;
+    storage->is_read_only = (read_u32(request, RM_MEMORY_PARAMS_ATTRIBUTES2) &
+                             RM_MEMORY_ATTRIBUTE2_USER_READ_ONLY) != 0;
     status = enter_storage(parent, request, storage);
     if (status == RM_OK)
         *bytes = granted;
@@ -155,8 +156,8 @@ static uint32_t add_memory_by_params(struct kernel_call *call, struct allocate_r
     if (!request->params || request->params_bytes < RM_MEMORY_PARAMS_BYTES + sizeof(bytes))
         return RM_INVALID_ARGUMENT;
     memcpy(&bytes, request->params + RM_MEMORY_PARAMS_BYTES, sizeof(bytes));
-    status = add_memory(call, request, parent, &bytes,
-                        read_u32(request, RM_MEMORY_PARAMS_ATTRIBUTES));
+    status =
+        add_memory(call, request, parent, &bytes, read_u32(request, RM_MEMORY_PARAMS_ATTRIBUTES));
     if (status == RM_OK)
         memcpy(request->params + RM_MEMORY_PARAMS_BYTES, &bytes, sizeof(bytes));
     return status;
@@ -247,7 +248,8 @@ static struct storage *find_event_memory(struct client *client, uint32_t handle,
     if (!object || object->class != RM_CLASS_USER_MEMORY)
         return NULL;
     storage = object->content;
-    return storage->is_read_only && storage->bytes >= bytes && storage_map(storage) ? storage : NULL;
+    return storage->is_read_only && storage->bytes >= bytes && storage_map(storage) ? storage
+                                                                                    : NULL;
 }
 
 static uint32_t add_event_buffer(struct kernel_call *call, struct allocate_request *request,
@@ -265,7 +267,8 @@ static uint32_t add_event_buffer(struct kernel_call *call, struct allocate_reque
     memcpy(&params, request->params, sizeof(params));
     if (params.record_size != sizeof(struct rm_switch_record) || params.record_count < 2)
         return RM_INVALID_ARGUMENT;
-    header = find_event_memory(parent->client, params.header_memory, sizeof(struct rm_buffer_header));
+    header =
+        find_event_memory(parent->client, params.header_memory, sizeof(struct rm_buffer_header));
     records = find_event_memory(parent->client, params.record_memory,
                                 (uint64_t)params.record_count * params.record_size);
     if (!header || !records)

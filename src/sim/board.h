@@ -1,7 +1,7 @@
 #pragma once
 /*
- * board - one simulated GPU with all that is on its card: the model, the log of context switches, the
- * video memory, the clock, and what NVML knows of it.
+ * board - one simulated GPU with all that is on its card: the model, the log of context switches,
+ * the video memory, the clock, and what NVML knows of it.
  */
 #include "sim/gpu.h"
 #include "sim/switchlog.h"

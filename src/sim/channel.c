@@ -6,8 +6,8 @@
 #include "sim/storage.h"
 #include "utils/atomics.h"
 
-#include <linux/futex.h>
 #include <limits.h>
+#include <linux/futex.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>

@@ -2,8 +2,8 @@
 /*
  * channel - what joins a program's submission queue (sim/queue.h) to the model of the GPU.
  *
- * The queue can be written by the program at any time, so it is read with bounds and copied before it
- * is judged; all it can spoil is its own channel.
+ * The queue can be written by the program at any time, so it is read with bounds and copied before
+ * it is judged; all it can spoil is its own channel.
  */
 #include "sim/gpu.h"
 #include "sim/queue.h"

@@ -21,8 +21,8 @@
 
 static void take(struct kernel_call *call, uint64_t min_us, uint64_t max_us)
 {
-    call->due_ns = call->when_ns +
-                   machine_draw_ns(call->machine, min_us * NS_PER_US, max_us * NS_PER_US);
+    call->due_ns =
+        call->when_ns + machine_draw_ns(call->machine, min_us * NS_PER_US, max_us * NS_PER_US);
 }
 
 /* A control of the scheduler: what the slow-controls fault makes slower. */
@@ -173,8 +173,8 @@ static struct channel *find_channel(struct kernel_call *call, uint32_t client_ha
 }
 
 /*
- * The instants: preempted and saved 265 us after the call began, as the records showed (200-330), of
- * which the save is 111; running again after 120-200 us, of which the restore is 84.
+ * The instants: preempted and saved 265 us after the call began, as the records showed (200-330),
+ * of which the save is 111; running again after 120-200 us, of which the restore is 84.
  */
 static uint32_t switch_channels(struct kernel_call *call, const struct command *command)
 {
@@ -196,10 +196,10 @@ static uint32_t switch_channels(struct kernel_call *call, const struct command *
         take_scheduler(call, 450, 660);
     else
         take_scheduler(call, 270, 310);
-    effect_ns = call->when_ns + call->machine->faults.slow_controls_ms * NS_PER_MS +
-                (params.is_disable
-                     ? machine_draw_ns(call->machine, 104 * NS_PER_US, 204 * NS_PER_US)
-                     : machine_draw_ns(call->machine, 36 * NS_PER_US, 116 * NS_PER_US));
+    effect_ns =
+        call->when_ns + call->machine->faults.slow_controls_ms * NS_PER_MS +
+        (params.is_disable ? machine_draw_ns(call->machine, 104 * NS_PER_US, 204 * NS_PER_US)
+                           : machine_draw_ns(call->machine, 36 * NS_PER_US, 116 * NS_PER_US));
     for (uint32_t i = 0; i < params.count; i++) {
         struct channel *channel = find_channel(call, params.clients[i], params.channels[i]);
 

@@ -17,9 +17,9 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define ROUND_MAX     128                /* requests of one round */
-#define SENT_AGE_NS   UINT64_C(5000000)  /* an older stamp than this is not believed */
-#define AT_ONCE_NS    UINT64_C(10000)    /* a timer would not be on time for less */
+#define ROUND_MAX     128               /* requests of one round */
+#define SENT_AGE_NS   UINT64_C(5000000) /* an older stamp than this is not believed */
+#define AT_ONCE_NS    UINT64_C(10000)   /* a timer would not be on time for less */
 #define FAULT_MAX     128
 #define DOORBELLS_MAX 256
 
@@ -35,8 +35,8 @@ struct connection {
     struct wire_request request;
     struct wire_reply reply;
     uint64_t due_ns;
-    int reply_fd;            /* goes with the reply, -1: none */
-    bool is_reply_fd_ours;   /* and is closed after */
+    int reply_fd;          /* goes with the reply, -1: none */
+    bool is_reply_fd_ours; /* and is closed after */
     uint8_t buffer[WIRE_MESSAGE_MAX];
 };
 
@@ -120,10 +120,10 @@ static void free_file(struct connections *connections, struct device_file *file)
 
 void connections_fini(struct connections *connections)
 {
-    LIST_EACH_SAFE (node, following, &connections->processes)
-        free_connection(CONTAINER_OF(node, struct connection, node));
-    LIST_EACH_SAFE (node, following, &connections->files)
-        free_file(connections, CONTAINER_OF(node, struct device_file, node));
+    LIST_EACH_SAFE(node, following, &connections->processes)
+    free_connection(CONTAINER_OF(node, struct connection, node));
+    LIST_EACH_SAFE(node, following, &connections->files)
+    free_file(connections, CONTAINER_OF(node, struct device_file, node));
 }
 
 static void read_request(struct connection *connection)
@@ -155,7 +155,7 @@ static void read_doorbells(struct connections *connections, struct device_file *
         size = recv(file->fd, &byte, sizeof(byte), MSG_DONTWAIT);
         connections->is_look_wanted = true;
     }
-    /* Shut down for writing by a program: readable for ever. It rings no more; its end we still hear. */
+    /* Shut down for writing by a program: readable for ever. Its end we still hear. */
     if (size == 0)
         (void)epoll_ctl(connections->epoll_fd, EPOLL_CTL_MOD, file->fd, &none);
     if (events & (EPOLLHUP | EPOLLERR))
@@ -387,16 +387,17 @@ static int compare_sent(const void *a, const void *b)
 
 static void serve_requests(struct connections *connections)
 {
-    struct connection *ready[ROUND_MAX];
+    struct connection *ready[ROUND_MAX] = {NULL};
     size_t count = 0;
 
-    LIST_EACH (node, &connections->processes) {
+    LIST_EACH(node, &connections->processes)
+    {
         struct connection *connection = CONTAINER_OF(node, struct connection, node);
 
         if (connection->state == STATE_READY && count < ROUND_MAX)
             ready[count++] = connection;
     }
-    qsort(ready, count, sizeof(ready[0]), compare_sent);
+    qsort(ready, count, sizeof(ready) / ROUND_MAX, compare_sent);
     for (size_t i = 0; i < count; i++) {
         serve(connections, ready[i]);
         if (ready[i]->due_ns <= clock_now_ns() + AT_ONCE_NS)
@@ -406,7 +407,8 @@ static void serve_requests(struct connections *connections)
 
 static void close_files(struct connections *connections, uint64_t now_ns)
 {
-    LIST_EACH_SAFE (node, following, &connections->files) {
+    LIST_EACH_SAFE(node, following, &connections->files)
+    {
         struct device_file *file = CONTAINER_OF(node, struct device_file, node);
 
         if (!file->is_closed)
@@ -426,7 +428,8 @@ void connections_serve(struct connections *connections, uint64_t now_ns)
         machine_advance(connections->machine, clock_now_ns());
     connections->is_look_wanted = false;
     now_ns = clock_now_ns();
-    LIST_EACH_SAFE (node, following, &connections->processes) {
+    LIST_EACH_SAFE(node, following, &connections->processes)
+    {
         struct connection *connection = CONTAINER_OF(node, struct connection, node);
 
         if (connection->state == STATE_ANSWERED && connection->due_ns <= now_ns + AT_ONCE_NS)
@@ -440,7 +443,8 @@ uint64_t connections_due_ns(const struct connections *connections)
 {
     uint64_t due_ns = UINT64_MAX;
 
-    LIST_EACH (node, &connections->processes) {
+    LIST_EACH(node, &connections->processes)
+    {
         const struct connection *connection = CONTAINER_OF(node, struct connection, node);
 
         if (connection->state == STATE_READY)

@@ -1,11 +1,11 @@
 #pragma once
 /*
- * connection - the processes connected to the simulator and the open files they hold, their requests
- * and the answers that are not due yet.
+ * connection - the processes connected to the simulator and the open files they hold, their
+ * requests and the answers that are not due yet.
  *
  * A round of the loop: connections_ready() for everything that epoll names, which only reads; then
- * connections_serve(), which takes the requests in the order in which they were sent, so that what two
- * processes do at nearly the same time does not depend on whose socket was looked at first.
+ * connections_serve(), which takes the requests in the order in which they were sent, so that what
+ * two processes do at nearly the same time does not depend on whose socket was looked at first.
  */
 #include "sim/machine.h"
 #include "utils/attr.h"

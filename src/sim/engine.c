@@ -19,7 +19,8 @@ bool engine_channel_runs(const struct gpu_channel *channel)
 
 bool engine_group_wants(const struct gpu_group *group)
 {
-    LIST_EACH (node, &group->channels) {
+    LIST_EACH(node, &group->channels)
+    {
         if (engine_channel_wants(CHANNEL(node)))
             return true;
     }
@@ -32,8 +33,8 @@ uint64_t engine_running(const struct gpu *gpu)
 
     if (gpu->phase != GPU_RUN || !gpu->resident)
         return 0;
-    LIST_EACH (node, &gpu->resident->channels)
-        count += engine_channel_runs(CHANNEL(node));
+    LIST_EACH(node, &gpu->resident->channels)
+    count += engine_channel_runs(CHANNEL(node));
     return count;
 }
 
@@ -52,7 +53,8 @@ static struct gpu_group *next_group(const struct gpu *gpu)
 
 static bool has_enabled_channel(const struct gpu_group *group)
 {
-    LIST_EACH (node, &group->channels) {
+    LIST_EACH(node, &group->channels)
+    {
         if (CHANNEL(node)->is_enabled)
             return true;
     }
@@ -62,7 +64,8 @@ static bool has_enabled_channel(const struct gpu_group *group)
 /* Work that was taken off in the middle: the save is that of a full engine. */
 static bool has_stopped_kernel(const struct gpu_group *group)
 {
-    LIST_EACH (node, &group->channels) {
+    LIST_EACH(node, &group->channels)
+    {
         const struct gpu_channel *channel = CHANNEL(node);
 
         if (channel->has_work && channel->work.kind == GPU_KERNEL && !channel->is_enabled)

@@ -16,10 +16,10 @@
 #define CHANNEL(list_node) CONTAINER_OF(list_node, struct gpu_channel, node)
 
 /* Walks all channels of a GPU; the body sees `channel`. */
-#define EACH_CHANNEL(gpu, channel)                                     \
-    LIST_EACH (group_node, &(gpu)->groups)                             \
-        for (struct gpu_channel *channel = first_channel(group_node); channel; \
-             channel = next_channel(channel))
+#define EACH_CHANNEL(gpu, channel)                                                                 \
+    LIST_EACH(group_node, &(gpu)->groups)                                                          \
+    for (struct gpu_channel *channel = first_channel(group_node); channel;                         \
+         channel = next_channel(channel))
 
 static struct gpu_channel *first_channel(struct list *group_node)
 {
@@ -85,11 +85,10 @@ static void load_work(struct gpu_channel *channel)
     struct gpu_work *work = &channel->work;
     bool is_behind;
 
-    if (channel->has_work ||
-        !channel->source->peek(channel->owner, channel->finished + 1, work))
+    if (channel->has_work || !channel->source->peek(channel->owner, channel->finished + 1, work))
         return;
     work->duration_ns = min_u64(work->duration_ns, DURATION_MAX_NS);
-    /* Nothing is for nothing: a program that submits faster than we look must not keep us for ever. */
+    /* A program that submits nothings faster than we look must not keep us for ever. */
     if (work->kind == GPU_MARKER)
         work->duration_ns = GPU_MARKER_NS;
     work->duration_ns = max_u64(work->duration_ns, GPU_MARKER_NS);
@@ -156,7 +155,8 @@ static void take_sample(struct gpu *gpu)
     gpu->listener->sample(gpu->owner, gpu->busy_ns - gpu->sample_busy_ns, gpu->now_ns);
     gpu->sample_busy_ns = gpu->busy_ns;
     gpu->next_sample_ns += GPU_SAMPLE_NS;
-    LIST_EACH (node, &gpu->groups) {
+    LIST_EACH(node, &gpu->groups)
+    {
         struct gpu_group *group = GROUP(node);
 
         memmove(&group->busy_samples_ns[1], &group->busy_samples_ns[0],
@@ -175,18 +175,19 @@ static void settle(struct gpu *gpu)
         bool has_finished = false;
 
         is_again = false;
-        EACH_CHANNEL (gpu, channel)
-            has_finished |= finish_work(channel);
+        EACH_CHANNEL(gpu, channel)
+        has_finished |= finish_work(channel);
         if (has_finished) {
-            EACH_CHANNEL (gpu, channel)
-                recheck_block(channel);
+            EACH_CHANNEL(gpu, channel)
+            recheck_block(channel);
         }
-        EACH_CHANNEL (gpu, channel)
-            is_again |= apply_switches(channel);
+        EACH_CHANNEL(gpu, channel)
+        is_again |= apply_switches(channel);
         is_again |= has_finished;
         is_again |= engine_step(gpu);
     } while (is_again);
-    EACH_CHANNEL (gpu, channel) {
+    EACH_CHANNEL(gpu, channel)
+    {
         bool is_moving = engine_channel_runs(channel) || channel_copies(channel);
 
         if (is_moving && !channel->has_started) {
@@ -211,8 +212,8 @@ static uint64_t channel_next_ns(const struct gpu_channel *channel, uint64_t runn
         running = 1;
     else if (!engine_channel_runs(channel))
         return next_ns;
-    return min_u64(next_ns, gpu->now_ns +
-                                (channel->remaining_ps * running + PS_PER_NS - 1) / PS_PER_NS);
+    return min_u64(next_ns,
+                   gpu->now_ns + (channel->remaining_ps * running + PS_PER_NS - 1) / PS_PER_NS);
 }
 
 static uint64_t next_event_ns(const struct gpu *gpu)
@@ -220,8 +221,8 @@ static uint64_t next_event_ns(const struct gpu *gpu)
     uint64_t running = engine_running(gpu);
     uint64_t next_ns = min_u64(engine_next_ns(gpu), gpu->next_sample_ns);
 
-    EACH_CHANNEL (gpu, channel)
-        next_ns = min_u64(next_ns, channel_next_ns(channel, running));
+    EACH_CHANNEL(gpu, channel)
+    next_ns = min_u64(next_ns, channel_next_ns(channel, running));
     return next_ns;
 }
 
@@ -234,7 +235,8 @@ static void pass_time(struct gpu *gpu, uint64_t to_ns)
         gpu->busy_ns += passed_ns;
         gpu->resident->busy_ns += passed_ns;
     }
-    EACH_CHANNEL (gpu, channel) {
+    EACH_CHANNEL(gpu, channel)
+    {
         uint64_t done_ps = 0;
 
         if (channel_copies(channel))
@@ -246,10 +248,11 @@ static void pass_time(struct gpu *gpu, uint64_t to_ns)
     gpu->now_ns = to_ns;
 }
 
-/* After a long sleep of the whole machine there is nothing to be learnt from thousands of samples. */
+/* After a long sleep of the machine nothing is learnt from thousands of samples. */
 static void skip_samples(struct gpu *gpu, uint64_t to_ns)
 {
-    uint64_t behind = to_ns > gpu->next_sample_ns ? (to_ns - gpu->next_sample_ns) / GPU_SAMPLE_NS : 0;
+    uint64_t behind =
+        to_ns > gpu->next_sample_ns ? (to_ns - gpu->next_sample_ns) / GPU_SAMPLE_NS : 0;
 
     if (behind > 1000 && !gpu_is_active(gpu))
         gpu->next_sample_ns += (behind - 1000) * GPU_SAMPLE_NS;
@@ -263,7 +266,8 @@ void gpu_advance(struct gpu *gpu, uint64_t to_ns)
         gpu->now_ns = max_u64(gpu->now_ns, to_ns);
         return;
     }
-    EACH_CHANNEL (gpu, channel) {
+    EACH_CHANNEL(gpu, channel)
+    {
         load_work(channel);
         recheck_block(channel);
     }
@@ -275,10 +279,12 @@ void gpu_advance(struct gpu *gpu, uint64_t to_ns)
     }
     if (to_ns > gpu->now_ns)
         pass_time(gpu, to_ns);
-    EACH_CHANNEL (gpu, channel) {
+    EACH_CHANNEL(gpu, channel)
+    {
         if (channel->has_work && channel->has_started)
             channel->source->progress(channel->owner, channel->finished + 1,
-                                      channel->work.duration_ns - channel->remaining_ps / PS_PER_NS);
+                                      channel->work.duration_ns -
+                                          channel->remaining_ps / PS_PER_NS);
     }
 }
 
@@ -308,7 +314,8 @@ static uint64_t turn_ns(const struct gpu *gpu)
         return gpu->phase_end_ns;
     if (gpu->phase == GPU_EMPTY || !gpu->resident)
         return gpu->now_ns + GPU_RESTORE_NS;
-    LIST_EACH (node, &gpu->resident->channels) {
+    LIST_EACH(node, &gpu->resident->channels)
+    {
         if (engine_channel_wants(CHANNEL(node)))
             drained_ns = max_u64(drained_ns, backlog_ns(CHANNEL(node), GPU_NEVER));
     }
@@ -341,7 +348,8 @@ uint64_t gpu_wake_ns(struct gpu *gpu)
 
     if (gpu->is_lost)
         return GPU_NEVER;
-    EACH_CHANNEL (gpu, channel) {
+    EACH_CHANNEL(gpu, channel)
+    {
         uint64_t wanted = channel->source->wanted(channel->owner);
 
         if (wanted != GPU_NEVER)
@@ -356,7 +364,8 @@ bool gpu_is_active(const struct gpu *gpu)
         return false;
     if (gpu->phase == GPU_RESTORE || gpu->phase == GPU_SAVE)
         return true;
-    EACH_CHANNEL (gpu, channel) {
+    EACH_CHANNEL(gpu, channel)
+    {
         if (channel->has_work || channel->switch_count > 0)
             return true;
     }
@@ -395,7 +404,7 @@ void gpu_remove_group(struct gpu_group *group)
         gpu->turn = group->node.previous;
     if (gpu->resident == group) {
         gpu->resident = NULL;
-        /* A context that is killed while it runs is saved like any other, and leaves an end record. */
+        /* One that is killed while it runs is saved like any other, and leaves an end record. */
         if (gpu->phase == GPU_RUN)
             engine_leave(gpu, GPU_SAVE_FORCED_NS);
     }

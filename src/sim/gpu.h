@@ -1,10 +1,10 @@
 #pragma once
 /*
- * gpu - the model of one GPU's engines and of the scheduler in front of them. Pure: time is passed in,
- * nothing sleeps, nothing is read from the system, and the same inputs give the same instants.
+ * gpu - the model of one GPU's engines and of the scheduler in front of them. Pure: time is passed
+ * in, nothing sleeps, nothing is read from the system, and the same inputs give the same instants.
  *
- * Work is in channels, channels are in groups. Kernels share one compute engine, on which one group at
- * a time is resident; the groups that want it take turns in a ring, each for its slice:
+ * Work is in channels, channels are in groups. Kernels share one compute engine, on which one group
+ * at a time is resident; the groups that want it take turns in a ring, each for its slice:
  *
  *   EMPTY --a group wants--> RESTORE (84 us, charged to nobody) --record start--> RUN
  *   RUN --slice over and another wants, or its channels were disabled--> SAVE (111 us)
@@ -12,11 +12,12 @@
  *   SAVE --record end--> RESTORE of the next that wants, or EMPTY
  *
  * A group alone stays resident while idle, and its slice begins anew whenever it ends with nobody
- * waiting. Kernels of several channels of the resident group run side by side, each at an equal part of
- * the engine's rate. Copies need no turn and run beside everything; markers take next to no time.
+ * waiting. Kernels of several channels of the resident group run side by side, each at an equal
+ * part of the engine's rate. Copies need no turn and run beside everything; markers take next to no
+ * time.
  *
- * The figures are those measured on an H100 with driver 580: a default slice of 2048 us, and a kernel
- * submitted to an idle channel starting 12-36 us later (median 16 us).
+ * The figures are those measured on an H100 with driver 580: a default slice of 2048 us, and a
+ * kernel submitted to an idle channel starting 12-36 us later (median 16 us).
  */
 #include "utils/list.h"
 
@@ -28,8 +29,8 @@
 #define GPU_RESTORE_NS       UINT64_C(84000)
 #define GPU_SLICE_DEFAULT_NS UINT64_C(2048000)
 #define GPU_SLICE_MIN_NS     UINT64_C(50000)
-#define GPU_GAP_NS           UINT64_C(1940) /* between two kernels of one channel: 100 us ones fill 98.1 % */
-#define GPU_MARKER_NS        UINT64_C(100) /* the least that any item takes */
+#define GPU_GAP_NS           UINT64_C(1940) /* of a channel: 100 us ones fill 98.1 % */
+#define GPU_MARKER_NS        UINT64_C(100)  /* the least that any item takes */
 #define GPU_SAMPLE_NS        UINT64_C(200000000)
 #define GPU_NEVER            UINT64_MAX
 #define GPU_SWITCHES_MAX     8 /* enables and disables of one channel on their way */
@@ -77,7 +78,7 @@ struct gpu_group {
     struct gpu *gpu;
     uint64_t slice_ns;
     uint64_t told_slice_us; /* what the RM was told last, 0: nothing; not looked at by the model */
-    uint64_t busy_ns; /* running kernels since it was made */
+    uint64_t busy_ns;       /* running kernels since it was made */
     uint64_t busy_samples_ns[GPU_BUSY_SAMPLES]; /* busy_ns at the last samples, newest first */
     struct gpu_identity identity;
 };
@@ -96,8 +97,8 @@ struct gpu_channel {
     uint64_t last_finished_ns; /* when the newest of them was */
     bool is_enabled;
     bool is_blocked;
-    bool is_last_kernel;       /* the newest of them was a kernel */
-    bool has_work;             /* of the item finished + 1: */
+    bool is_last_kernel; /* the newest of them was a kernel */
+    bool has_work;       /* of the item finished + 1: */
     bool has_started;
     struct gpu_work work;
     uint64_t pending_ns; /* wants the engine from then on */
@@ -130,7 +131,7 @@ struct gpu {
 
 void gpu_init(struct gpu *gpu, const struct gpu_listener *listener, void *owner, uint64_t now_ns);
 
-/* The caller keeps the storage of groups and channels, and takes channels out before their group. */
+/* The caller keeps the storage, and takes channels out before their group. */
 void gpu_add_group(struct gpu *gpu, struct gpu_group *group, uint32_t pid, uint32_t uid);
 void gpu_remove_group(struct gpu_group *group);
 void gpu_add_channel(struct gpu_group *group, struct gpu_channel *channel,

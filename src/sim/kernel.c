@@ -11,15 +11,15 @@
 #include <stddef.h>
 #include <string.h>
 
-#define NR_UNMAP_MEMORY     0x4F
-#define NR_STATUS_OFFSET    24 /* of the unmapping's struct of 32 bytes */
-#define PAGE_BYTES          UINT64_C(4096)
-#define MAPPING_MAX         (UINT64_C(1) << 46)
-#define ALLOC_NS_MIN        UINT64_C(20000)
-#define ALLOC_NS_MAX        UINT64_C(50000)
-#define MAP_ACCESS(flags)   ((flags) & 3u)
-#define MAP_READ_ONLY       1u
-#define VERSION_ASK         '2'
+#define NR_UNMAP_MEMORY   0x4F
+#define NR_STATUS_OFFSET  24 /* of the unmapping's struct of 32 bytes */
+#define PAGE_BYTES        UINT64_C(4096)
+#define MAPPING_MAX       (UINT64_C(1) << 46)
+#define ALLOC_NS_MIN      UINT64_C(20000)
+#define ALLOC_NS_MAX      UINT64_C(50000)
+#define MAP_ACCESS(flags) ((flags)&3u)
+#define MAP_READ_ONLY     1u
+#define VERSION_ASK       '2'
 
 static void copy_u32(uint8_t *bytes, uint32_t offset, uint32_t value)
 {
@@ -217,8 +217,7 @@ static uint32_t map_memory(struct kernel_call *call, const struct rm_map_memory 
     target->mapped = storage;
     target->mapped_offset = args->offset;
     target->mapped_bytes = round_up(args->length);
-    target->is_mapped_writable =
-        !storage->is_read_only && MAP_ACCESS(args->flags) != MAP_READ_ONLY;
+    target->is_mapped_writable = !storage->is_read_only && MAP_ACCESS(args->flags) != MAP_READ_ONLY;
     return RM_OK;
 }
 
@@ -323,8 +322,8 @@ void kernel_ioctl(struct kernel_call *call)
 
 int kernel_mmap(struct open_file *file, struct kernel_mapping *mapping)
 {
-    if (!file->mapped || mapping->bytes == 0 || mapping->bytes > MAPPING_MAX || mapping->offset % PAGE_BYTES != 0 ||
-        mapping->offset > file->mapped_bytes ||
+    if (!file->mapped || mapping->bytes == 0 || mapping->bytes > MAPPING_MAX ||
+        mapping->offset % PAGE_BYTES != 0 || mapping->offset > file->mapped_bytes ||
         round_up(mapping->bytes) > file->mapped_bytes - mapping->offset)
         return -EINVAL;
     if (mapping->is_writable && !file->is_mapped_writable)

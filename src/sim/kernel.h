@@ -1,7 +1,7 @@
 #pragma once
 /*
- * kernel - the driver's side of its device nodes: ioctl and mmap on an open file. Takes whatever bytes
- * a program sends; what it cannot make sense of it answers as the driver does.
+ * kernel - the driver's side of its device nodes: ioctl and mmap on an open file. Takes whatever
+ * bytes a program sends; what it cannot make sense of it answers as the driver does.
  */
 #include "sim/machine.h"
 #include "utils/attr.h"

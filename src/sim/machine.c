@@ -33,8 +33,8 @@ int machine_init(struct machine *machine, const struct machine_options *options)
 
 void machine_fini(struct machine *machine)
 {
-    LIST_EACH_SAFE (node, following, &machine->files)
-        machine_close_file(machine, CONTAINER_OF(node, struct open_file, node));
+    LIST_EACH_SAFE(node, following, &machine->files)
+    machine_close_file(machine, CONTAINER_OF(node, struct open_file, node));
     for (uint32_t i = 0; i < machine->board_count; i++)
         board_free(machine->boards[i]);
     machine->board_count = 0;
@@ -56,12 +56,13 @@ void machine_advance(struct machine *machine, uint64_t now_ns)
 static void lose_board(struct board *board)
 {
     board_lose(board);
-    LIST_EACH (group_node, &board->gpu.groups) {
+    LIST_EACH(group_node, &board->gpu.groups)
+    {
         struct gpu_group *group = CONTAINER_OF(group_node, struct gpu_group, node);
 
-        LIST_EACH (node, &group->channels)
-            channel_lose(CONTAINER_OF(CONTAINER_OF(node, struct gpu_channel, node), struct channel,
-                                      gpu_channel));
+        LIST_EACH(node, &group->channels)
+        channel_lose(CONTAINER_OF(CONTAINER_OF(node, struct gpu_channel, node), struct channel,
+                                  gpu_channel));
     }
 }
 
@@ -92,7 +93,8 @@ int machine_add_file(struct machine *machine, struct open_file **ret_file,
 
 struct open_file *machine_find_file(struct machine *machine, uint64_t inode)
 {
-    LIST_EACH (node, &machine->files) {
+    LIST_EACH(node, &machine->files)
+    {
         struct open_file *file = CONTAINER_OF(node, struct open_file, node);
 
         if (file->inode == inode)

@@ -1,7 +1,8 @@
 #pragma once
 /*
- * machine - the simulated machine: its GPUs, the open files of its device nodes, what the RM's clients
- * have made, and what is wrong with it. Knows nothing of sockets or processes beyond their numbers.
+ * machine - the simulated machine: its GPUs, the open files of its device nodes, what the RM's
+ * clients have made, and what is wrong with it. Knows nothing of sockets or processes beyond their
+ * numbers.
  */
 #include "sim/board.h"
 #include "sim/faults.h"

@@ -21,7 +21,8 @@ void objects_init(struct objects *objects)
 
 struct client *objects_find_client(const struct objects *objects, uint32_t handle)
 {
-    LIST_EACH (node, &objects->clients) {
+    LIST_EACH(node, &objects->clients)
+    {
         struct client *client = CONTAINER_OF(node, struct client, node);
 
         if (client->object.handle == handle)
@@ -34,7 +35,8 @@ struct object *objects_find(struct client *client, uint32_t handle)
 {
     struct list *bucket = find_bucket(client, handle);
 
-    LIST_EACH (node, bucket) {
+    LIST_EACH(node, bucket)
+    {
         struct object *object = CONTAINER_OF(node, struct object, bucket_node);
 
         if (object->handle == handle)

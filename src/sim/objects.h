@@ -1,8 +1,9 @@
 #pragma once
 /*
  * objects - what the RM's clients have made: a tree for each client, its objects found by handle.
- * Freeing an object frees what is below it first, newest first. Handles are chosen by the caller, or
- * here when the caller passes 0; a client's handle is unique on the machine, an object's in its client.
+ * Freeing an object frees what is below it first, newest first. Handles are chosen by the caller,
+ * or here when the caller passes 0; a client's handle is unique on the machine, an object's in its
+ * client.
  */
 #include "utils/attr.h"
 #include "utils/list.h"
@@ -21,8 +22,8 @@ struct object {
     struct object *parent; /* NULL of a client */
     struct client *client;
     uint32_t handle, class;
-    int32_t board; /* index of the GPU it belongs to, -1 for none */
-    void *content; /* of its class */
+    int32_t board;                          /* index of the GPU it belongs to, -1 for none */
+    void *content;                          /* of its class */
     void (*release)(struct object *object); /* gives up the content; NULL where there is none */
 };
 

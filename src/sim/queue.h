@@ -1,32 +1,34 @@
 #pragma once
 /*
  * queue - a channel's submission queue, in memory shared by the program (libcuda.so.1) and the
- * simulated GPU. It takes the place of a real channel's ring and doorbell: launching work is stores to
- * mapped memory and, into a busy GPU, no system call.
+ * simulated GPU. It takes the place of a real channel's ring and doorbell: launching work is stores
+ * to mapped memory and, into a busy GPU, no system call.
  *
  * Getting one: alloc a group (RM_CLASS_CHANNEL_GROUP, 20 bytes of params, u32 engine type
- * RM_ENGINE_GRAPHICS at RM_GROUP_PARAMS_ENGINE) under the device, a channel (RM_CLASS_CHANNEL_HOPPER,
- * params not looked at) under the group; then RM_NR_MAP_MEMORY {client, device, memory = the channel's
- * handle, length = sizeof(struct queue), fd = a descriptor of /dev/nvidia<minor> opened for it}, and mmap
- * that descriptor, shared, read and write, offset 0. The memory is zero at first but for `wanted`.
+ * RM_ENGINE_GRAPHICS at RM_GROUP_PARAMS_ENGINE) under the device, a channel
+ * (RM_CLASS_CHANNEL_HOPPER, params not looked at) under the group; then RM_NR_MAP_MEMORY {client,
+ * device, memory = the channel's handle, length = sizeof(struct queue), fd = a descriptor of
+ * /dev/nvidia<minor> opened for it}, and mmap that descriptor, shared, read and write, offset 0.
+ * The memory is zero at first but for `wanted`.
  *
  * Memory that items name (progress, clock) is an RM object of the channel's client: system memory
- * (RM_CLASS_SYSTEM_MEMORY, 128 bytes of params with the size at RM_MEMORY_PARAMS_BYTES) is pinned host
- * memory, and is mapped in the same way; video memory (RM_CLASS_VIDEO_MEMORY) can be named and mapped
- * too. Both are zero at first and are shared with the server, which writes the counters.
+ * (RM_CLASS_SYSTEM_MEMORY, 128 bytes of params with the size at RM_MEMORY_PARAMS_BYTES) is pinned
+ * host memory, and is mapped in the same way; video memory (RM_CLASS_VIDEO_MEMORY) can be named and
+ * mapped too. Both are zero at first and are shared with the server, which writes the counters.
  *
- * One channel is one stream: its items run one after the other. Channels of one group share the group's
- * turn on the engine; groups take turns by their slices.
+ * One channel is one stream: its items run one after the other. Channels of one group share the
+ * group's turn on the engine; groups take turns by their slices.
  *
  * Submitting (one thread at a time: the program's own lock):
  *   1. wait until put - completed < QUEUE_ITEMS (as below, for completed >= put + 1 - QUEUE_ITEMS);
  *   2. fill items[put % QUEUE_ITEMS], submit_ns last;
  *   3. put = put + 1 (sequentially consistent);
  *   4. if is_asleep (sequentially consistent) is not 0, exchange it with 0 and ring the doorbell.
- * An item's number is the value of `put` after it (the first is 1); it is done when completed >= number.
+ * An item's number is the value of `put` after it (the first is 1); it is done when completed >=
+ * number.
  *
- * Doorbell: send(fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL) on the descriptor the queue was mapped with.
- * Failure is ignored (a full socket means that the server has not yet looked).
+ * Doorbell: send(fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL) on the descriptor the queue was mapped
+ * with. Failure is ignored (a full socket means that the server has not yet looked).
  *
  * Waiting for completed >= number, by any number of threads, each of them:
  *   1. word = wake_word (acquire); if completed (acquire) >= number or state is not 0: done;
@@ -34,10 +36,12 @@
  *   3. ring the doorbell, whatever is_asleep says;
  *   4. FUTEX_WAIT on wake_word for `word` (not FUTEX_PRIVATE), with a timeout or without;
  *   5. again from 1.
- * The server, once completed >= wanted, sets wanted to QUEUE_NOTHING, adds 1 to wake_word and wakes all.
+ * The server, once completed >= wanted, sets wanted to QUEUE_NOTHING, adds 1 to wake_word and wakes
+ * all.
  *
- * `completed` is set no earlier than the model's time of completion; finished_ns is that time exactly.
- * To read completed or a counter as of now, without waiting, make a WIRE_SYNC request first.
+ * `completed` is set no earlier than the model's time of completion; finished_ns is that time
+ * exactly. To read completed or a counter as of now, without waiting, make a WIRE_SYNC request
+ * first.
  */
 #include <stdatomic.h>
 #include <stddef.h>
@@ -67,12 +71,12 @@ struct queue_item {
     uint64_t duration_ns; /* of running time, alone on the engine */
     uint32_t kind;        /* enum queue_kind */
     uint32_t flags;
-    /* Starts only when the channel of that handle (same client, 0: no wait) has completed that many. */
+    /* Starts only when the channel of that handle (same client, 0: none) has completed so many. */
     uint32_t wait_channel, reserved0;
     uint64_t wait_number;
     /*
-     * progress_memory (a handle, 0: none) at progress_offset (multiple of 8) is a u64 that goes from
-     * base to base + progress_units in proportion to running time; exact at the end.
+     * progress_memory (a handle, 0: none) at progress_offset (multiple of 8) is a u64 that goes
+     * from base to base + progress_units in proportion to running time; exact at the end.
      */
     uint32_t progress_memory, clock_memory;
     uint64_t progress_offset, progress_units, progress_base;

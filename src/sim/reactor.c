@@ -67,7 +67,7 @@ static struct connection_source timer_source = {.kind = CONNECTION_TIMER};
 static struct connection_source signal_source = {.kind = CONNECTION_SIGNALS};
 
 int reactor_new(struct reactor **ret_reactor, struct machine *machine, const char *path,
-               struct err *err)
+                struct err *err)
 {
     struct reactor *reactor = calloc(1, sizeof(*reactor));
     int rc;

@@ -85,12 +85,14 @@ static uint32_t find_process(struct processes *processes, uint32_t pid)
 static void collect_processes(struct processes *processes, const struct board *board)
 {
     processes->count = 0;
-    LIST_EACH (node, &board->storages) {
+    LIST_EACH(node, &board->storages)
+    {
         const struct storage *storage = CONTAINER_OF(node, struct storage, node);
 
         processes->list[find_process(processes, storage->pid)].memory_bytes += storage->bytes;
     }
-    LIST_EACH (node, &board->gpu.groups) {
+    LIST_EACH(node, &board->gpu.groups)
+    {
         const struct gpu_group *group = CONTAINER_OF(node, struct gpu_group, node);
         uint32_t i = find_process(processes, group->identity.pid);
 

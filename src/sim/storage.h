@@ -1,8 +1,9 @@
 #pragma once
 /*
- * storage - memory that RM objects stand for: video memory, counted against its board, and the host's.
- * Several objects can hold one (duplicates); the last one gives it back. What is in it exists only once
- * somebody maps it or the GPU writes to it: then it is a memfd, of the full size but sparse.
+ * storage - memory that RM objects stand for: video memory, counted against its board, and the
+ * host's. Several objects can hold one (duplicates); the last one gives it back. What is in it
+ * exists only once somebody maps it or the GPU writes to it: then it is a memfd, of the full size
+ * but sparse.
  */
 #include "utils/attr.h"
 #include "utils/list.h"

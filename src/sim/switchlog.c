@@ -2,7 +2,6 @@
 
 #include "abi/rm.h"
 
-
 #define TIME_RESOLUTION_NS 32
 #define NO_MIG             255
 
@@ -19,7 +18,7 @@ bool switchlog_has_readers(const struct switchlog *records)
 }
 
 void switchlog_add(struct switchlog *records, bool is_start, const struct gpu_identity *identity,
-                 uint64_t time_ns)
+                   uint64_t time_ns)
 {
     /* The hardware's log is off while nobody reads it. */
     if (!switchlog_has_readers(records)) {
@@ -92,13 +91,13 @@ static void push_to(const struct switchlog *records, struct switchlog_reader *re
     }
     reader->header->record_count = reader->count;
     reader->header->dropped_count = reader->dropped;
-    /* The records before the word that says how far they go; readers load it the other way round. */
+    /* The records before the word that says how far they go; readers load it first. */
     __atomic_store_n(&reader->header->put, reader->put, __ATOMIC_RELEASE);
 }
 
 void switchlog_push(struct switchlog *records)
 {
-    LIST_EACH (node, &records->readers)
-        push_to(records, CONTAINER_OF(node, struct switchlog_reader, node));
+    LIST_EACH(node, &records->readers)
+    push_to(records, CONTAINER_OF(node, struct switchlog_reader, node));
     records->pending_count = 0;
 }

@@ -1,8 +1,8 @@
 #pragma once
 /*
- * switchlog - the log of context switches that the GPU's front end writes, and those who read it through
- * event buffers (gpu-time: class 0x90cd). Records reach the readers' buffers when they are pushed: at a
- * FLUSH, and some 30 times a second.
+ * switchlog - the log of context switches that the GPU's front end writes, and those who read it
+ * through event buffers (gpu-time: class 0x90cd). Records reach the readers' buffers when they are
+ * pushed: at a FLUSH, and some 30 times a second.
  */
 #include "sim/gpu.h"
 #include "utils/list.h"
@@ -47,7 +47,7 @@ struct switchlog_reader {
 
 void switchlog_init(struct switchlog *records);
 void switchlog_add(struct switchlog *records, bool is_start, const struct gpu_identity *identity,
-                 uint64_t time_ns);
+                   uint64_t time_ns);
 
 /* From now on; a reader that is bound already moves. */
 void switchlog_bind(struct switchlog *records, struct switchlog_reader *reader);

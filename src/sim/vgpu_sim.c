@@ -26,17 +26,17 @@
 #include <time.h>
 #include <unistd.h>
 
-#define EXIT_USAGE         2
-#define EXIT_NOT_FOUND     127
-#define EXIT_NOT_RUNNABLE  126
-#define EXIT_SIGNAL        128
-#define FAULTS_MAX         32
-#define MEMORY_MIN         (UINT64_C(64) << 20)
-#define MIB                (UINT64_C(1) << 20)
-#define NICENESS           (-5)
-#define REPLY_TIMEOUT_MS   2000
-#define ENVIRONMENT_MAX    (64 * 1024)
-#define REMOVE_FDS         16
+#define EXIT_USAGE        2
+#define EXIT_NOT_FOUND    127
+#define EXIT_NOT_RUNNABLE 126
+#define EXIT_SIGNAL       128
+#define FAULTS_MAX        32
+#define MEMORY_MIN        (UINT64_C(64) << 20)
+#define MIB               (UINT64_C(1) << 20)
+#define NICENESS          (-5)
+#define REPLY_TIMEOUT_MS  2000
+#define ENVIRONMENT_MAX   (64 * 1024)
+#define REMOVE_FDS        16
 
 static const struct model {
     const char *name, *full_name;
@@ -126,9 +126,12 @@ static int read_option(struct arguments *arguments, int option, struct err *err)
 static int read_arguments(struct arguments *arguments, int argc, char **argv, struct err *err)
 {
     static const struct option options[] = {
-        {"gpus", required_argument, NULL, 'g'},      {"gpu-memory", required_argument, NULL, 'm'},
-        {"model", required_argument, NULL, 'n'},     {"fault", required_argument, NULL, 'f'},
-        {"set-fault", required_argument, NULL, 's'}, {"help", no_argument, NULL, 'h'},
+        {"gpus", required_argument, NULL, 'g'},
+        {"gpu-memory", required_argument, NULL, 'm'},
+        {"model", required_argument, NULL, 'n'},
+        {"fault", required_argument, NULL, 'f'},
+        {"set-fault", required_argument, NULL, 's'},
+        {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
     int option;
@@ -170,9 +173,8 @@ static int send_fault(const char *text, struct err *err)
     if (rc < 0)
         return rc;
     rc = sock_send(fd, message, sizeof(request) + length, NULL, 0);
-    if (rc < 0 ||
-        sock_receive(fd, &reply, sizeof(reply), NULL, &fd_count, REPLY_TIMEOUT_MS) !=
-            (ssize_t)sizeof(reply))
+    if (rc < 0 || sock_receive(fd, &reply, sizeof(reply), NULL, &fd_count, REPLY_TIMEOUT_MS) !=
+                      (ssize_t)sizeof(reply))
         return err_say(err, EIO, "the simulated machine does not answer");
     if (reply.error != 0)
         return err_say(err, EINVAL, "no fault like '%s'; see vgpu-sim --help", text);

@@ -1,25 +1,27 @@
 #pragma once
 /*
- * wire - what a process on the simulated machine says to the simulator's server, and how it is answered.
+ * wire - what a process on the simulated machine says to the simulator's server, and how it is
+ * answered.
  *
- * Connections. The server listens on the SOCK_SEQPACKET unix socket named by VGPU_SIM_SOCKET. Whoever
- * wants something connects, sends one request as one message, and receives one reply as one message,
- * at most WIRE_MESSAGE_MAX bytes each way; then the next. A connection carries one request at a time,
- * but a process may have as many as it likes (keep a pool: take a free one or open another), and
- * requests on different connections do not wait for each other. Replies come when the hardware would
- * have answered (a disable after 450-660 us), so receive blocking, without a timeout. Who a process is
- * (pid, uid) is what SO_PEERCRED said when it connected: a forked child must not use its parent's
- * connections but open its own. Connections are O_CLOEXEC; the server ends when the command it started
- * and every connected process have ended. End of file on a connection: the machine is gone (answer
- * ENODEV). If a program closed the connection's descriptor behind our back (EBADF, ENOTSOCK, ENOTCONN
- * or a changed inode), connect again and repeat.
+ * Connections. The server listens on the SOCK_SEQPACKET unix socket named by VGPU_SIM_SOCKET.
+ * Whoever wants something connects, sends one request as one message, and receives one reply as one
+ * message, at most WIRE_MESSAGE_MAX bytes each way; then the next. A connection carries one request
+ * at a time, but a process may have as many as it likes (keep a pool: take a free one or open
+ * another), and requests on different connections do not wait for each other. Replies come when the
+ * hardware would have answered (a disable after 450-660 us), so receive blocking, without a
+ * timeout. Who a process is (pid, uid) is what SO_PEERCRED said when it connected: a forked child
+ * must not use its parent's connections but open its own. Connections are O_CLOEXEC; the server
+ * ends when the command it started and every connected process have ended. End of file on a
+ * connection: the machine is gone (answer ENODEV). If a program closed the connection's descriptor
+ * behind our back (EBADF, ENOTSOCK, ENOTCONN or a changed inode), connect again and repeat.
  *
- * Open files. What open("/dev/nvidia...") returns is one end of a socket pair made by the server, sent
- * with the reply; the server holds the other end and so sees the last close of all duplicates, in any
- * process, and only then frees the RM clients made on it. It carries no requests, only doorbells (see
- * sim/queue.h). A request names the open file by the inode number of that end (fstat: st_ino): a process
- * that got a duplicate from anybody can use it like its own. A descriptor is worth asking about if
- * S_ISSOCK; the server answers WIRE_NOT_OURS for one it does not know: do the real call then.
+ * Open files. What open("/dev/nvidia...") returns is one end of a socket pair made by the server,
+ * sent with the reply; the server holds the other end and so sees the last close of all duplicates,
+ * in any process, and only then frees the RM clients made on it. It carries no requests, only
+ * doorbells (see sim/queue.h). A request names the open file by the inode number of that end
+ * (fstat: st_ino): a process that got a duplicate from anybody can use it like its own. A
+ * descriptor is worth asking about if S_ISSOCK; the server answers WIRE_NOT_OURS for one it does
+ * not know: do the real call then.
  *
  * A message is the struct, and behind it without gaps the blobs whose sizes it gives, in order. The
  * server answers garbage with EINVAL or hangs up; it never dies of it.
@@ -35,38 +37,39 @@
 
 enum wire_kind {
     /*
-     * Opens a device node: `node`, and for WIRE_NODE_GPU `index` is the minor. The reply carries the
-     * descriptor (O_CLOEXEC as received; clear it unless the caller said so). error ENODEV or EIO:
-     * what open() fails with.
+     * Opens a device node: `node`, and for WIRE_NODE_GPU `index` is the minor. The reply carries
+     * the descriptor (O_CLOEXEC as received; clear it unless the caller said so). error ENODEV or
+     * EIO: what open() fails with.
      */
     WIRE_OPEN = 1,
     /*
-     * An ioctl on the open file `file`; `request` is ioctl's second argument as given (nr and size are
-     * taken from it; for RM_NR_TRANSFER the preload unwraps: it sends _IOC of the inner nr and size).
-     * Blobs: the struct (args_bytes); what its params pointer points to (params_bytes; none for a NULL
-     * pointer); what a pointer inside params points to (nested_bytes). The reply has the same three
-     * blobs, of the same sizes, to be copied back where they came from, and `error`: 0, or errno with
-     * ioctl returning -1. The args come back with the caller's own pointers untouched.
+     * An ioctl on the open file `file`; `request` is ioctl's second argument as given (nr and size
+     * are taken from it; for RM_NR_TRANSFER the preload unwraps: it sends _IOC of the inner nr and
+     * size). Blobs: the struct (args_bytes); what its params pointer points to (params_bytes; none
+     * for a NULL pointer); what a pointer inside params points to (nested_bytes). The reply has the
+     * same three blobs, of the same sizes, to be copied back where they came from, and `error`: 0,
+     * or errno with ioctl returning -1. The args come back with the caller's own pointers
+     * untouched.
      *
      * Which calls have params: RM_NR_ALLOC (pointer and size of either form) and RM_NR_CONTROL. An
      * alloc with a pointer and size 0 means the class's own size: wire_params_bytes(class).
      * Nested: only RM_CONTROL_FB_GET_INFO: u32 count at 0, pointer at 8, to count pairs of 8 bytes.
      * Where the args hold a descriptor number (RM_NR_MAP_MEMORY at 48, RM_NR_ALLOC_MEMORY at 48,
      * RM_NR_REGISTER_FD at 0, -1 for none) `other_file` is that descriptor's inode, 0 for none.
-     * An unreadable pointer is EFAULT without asking. On /dev/nvidia-uvm every request is answered with
-     * 0 and its args, which may be empty, untouched.
+     * An unreadable pointer is EFAULT without asking. On /dev/nvidia-uvm every request is answered
+     * with 0 and its args, which may be empty, untouched.
      */
     WIRE_IOCTL = 2,
     /*
-     * mmap of the open file `file` that RM_NR_MAP_MEMORY named: `offset` and `length` as given to mmap;
-     * `is_writable` PROT_WRITE was asked. The reply carries a memfd and in `value` the offset in it to
-     * map MAP_SHARED, with the protection asked for. error EINVAL, EACCES.
+     * mmap of the open file `file` that RM_NR_MAP_MEMORY named: `offset` and `length` as given to
+     * mmap; `is_writable` PROT_WRITE was asked. The reply carries a memfd and in `value` the offset
+     * in it to map MAP_SHARED, with the protection asked for. error EINVAL, EACCES.
      */
     WIRE_MMAP = 3,
     /*
      * Brings all shared memory (queues, progress counters) up to this instant: afterwards a counter
-     * read is not older than the request. `value`: GPU `index`'s clock in ns. A doorbell does the same
-     * without an answer. Returns within microseconds.
+     * read is not older than the request. `value`: GPU `index`'s clock in ns. A doorbell does the
+     * same without an answer. Returns within microseconds.
      */
     WIRE_SYNC = 4,
     /* The questions of NVML: `query` of enum wire_query about GPU `index`; reply: `count` rows. */
@@ -82,11 +85,10 @@ struct wire_request {
     uint32_t kind;    /* enum wire_kind */
     uint64_t sent_ns; /* CLOCK_MONOTONIC just before sending: when the caller entered the kernel */
     uint64_t file;    /* inode of the open file */
-    uint64_t other_file; /* inode, 0 for none */
-    uint32_t node,
-        index;        /* node of WIRE_OPEN; index of the GPU (= its minor = its place in NVML) */
-    uint32_t request; /* of WIRE_IOCTL */
-    uint32_t query;   /* enum wire_query */
+    uint64_t other_file;  /* inode, 0 for none */
+    uint32_t node, index; /* node of WIRE_OPEN; index of the GPU, its minor */
+    uint32_t request;     /* of WIRE_IOCTL */
+    uint32_t query;       /* enum wire_query */
     uint32_t args_bytes, params_bytes, nested_bytes;
     uint32_t is_writable;
     uint64_t offset, length;
@@ -137,7 +139,7 @@ struct wire_sample {
     uint32_t pid; /* 0 for the whole GPU */
 };
 
-/* The params size of a class where the caller passed a pointer and size 0; 0 for unknown classes. */
+/* The params size of a class where the caller passed a pointer and size 0; 0: unknown. */
 static inline uint32_t wire_params_bytes(uint32_t class)
 {
     switch (class) {

@@ -18,7 +18,7 @@ struct program {
     uint64_t period_ns; /* 0: all at once, at first_ns */
     uint64_t first_ns;
     uint64_t done;
-    uint64_t progress_ns; /* running time of the one at work, as last told */
+    uint64_t progress_ns;             /* running time of the one at work, as last told */
     uint64_t started_ns, finished_ns; /* of the last */
     uint64_t latency_min_ns, latency_max_ns, latency_sum_ns;
     uint64_t wanted;
@@ -54,8 +54,7 @@ static void progress(void *owner, uint64_t number, uint64_t done_ns)
 static void finish(void *owner, uint64_t number, uint64_t started_ns, uint64_t finished_ns)
 {
     struct program *program = owner;
-    uint64_t latency_ns =
-        finished_ns - (program->first_ns + (number - 1) * program->period_ns);
+    uint64_t latency_ns = finished_ns - (program->first_ns + (number - 1) * program->period_ns);
 
     program->done = number;
     program->progress_ns = 0;
