@@ -28,7 +28,11 @@ struct process_info {
     unsigned int gpu_instance, compute_instance;
 };
 
+static const char empty_kernel[] = ".version 7.0\n.target sm_70\n.address_size 64\n"
+                                   ".visible .entry nothing() { ret; }\n";
+
 static struct {
+    void *kernel;
     void *cuda, *nvml;
     void *context, *stream, *device;
     int cuda_device;
@@ -139,6 +143,36 @@ void driver_release(uint64_t handle)
 void driver_end_context(void)
 {
     MUST(driver.cuda, "cuCtxDestroy_v2", (void *), driver.context);
+}
+
+static void load_kernel(void)
+{
+    void *module;
+
+    MUST(driver.cuda, "cuModuleLoadData", (void **, const void *), &module, empty_kernel);
+    MUST(driver.cuda, "cuModuleGetFunction", (void **, void *, const char *), &driver.kernel,
+         module, "nothing");
+}
+
+void driver_launch(void)
+{
+    typedef int launch_function(void *, unsigned int, unsigned int, unsigned int, unsigned int,
+                                unsigned int, unsigned int, unsigned int, void *, void **, void **);
+    static launch_function *launch;
+    int result;
+
+    if (!launch) {
+        load_kernel();
+        launch = (launch_function *)find(driver.cuda, "cuLaunchKernel");
+    }
+    result = launch(driver.kernel, 1, 1, 1, 1, 1, 1, 0, driver.stream, NULL, NULL);
+    if (result != 0)
+        fail("cuLaunchKernel", result);
+}
+
+void driver_synchronize(void)
+{
+    MUST(driver.cuda, "cuStreamSynchronize", (void *), driver.stream);
 }
 
 void driver_get_info(size_t *ret_free_bytes, size_t *ret_total_bytes)

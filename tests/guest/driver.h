@@ -32,6 +32,10 @@ void driver_destroy_array(void *array);
 void driver_release(uint64_t handle);
 void driver_end_context(void);
 
+/* Launches a kernel that does nothing; the first call loads it. */
+void driver_launch(void);
+void driver_synchronize(void);
+
 /* What the driver tells a program of its GPU. */
 void driver_get_info(size_t *ret_free_bytes, size_t *ret_total_bytes);
 
