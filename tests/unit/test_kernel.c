@@ -1,5 +1,4 @@
 #include "tests/harness.h"
-
 #include "abi/rm.h"
 #include "sim/kernel.h"
 #include "sim/queue.h"
