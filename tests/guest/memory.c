@@ -1,7 +1,7 @@
 /*
  * memory - a guest that asks for memory in every way.
  *
- *     memory kinds            allocates and frees in each way; after each step it prints its name and
+ *     memory kinds            allocates and frees in each way; after each step it prints a name and
  *                             what NVML says the process has, and waits for a line on stdin
  *     memory limit            allocates until it is refused, frees everything and allocates again
  *     memory race ROUNDS SEED LIMIT_BYTES   allocates and frees at random, watching what all have
