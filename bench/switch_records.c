@@ -1,6 +1,6 @@
 /*
- * switch_records - prints who occupied each GPU, second by second, as the context-switch records say,
- * and what reading them costs: `switch_records SECONDS [POLL_MS]`.
+ * switch_records - prints who occupied each GPU, second by second, as the context-switch records
+ * say, and what reading them costs: `switch_records SECONDS [POLL_MS]`.
  */
 #include "supervisor/gpus.h"
 #include "supervisor/sampler.h"
@@ -89,8 +89,8 @@ static int watch(struct sampler *sampler, uint64_t seconds, uint64_t poll_ns)
         if (report.now_ns - last_ns < NS_PER_SEC)
             continue;
         report.span_ns = report.now_ns - last_ns;
-        printf("%llu records, %llu lost, worst read %llu us, cpu %.2f %%\n", (unsigned long long)count,
-               (unsigned long long)sampler_lost_count(sampler),
+        printf("%llu records, %llu lost, worst read %llu us, cpu %.2f %%\n",
+               (unsigned long long)count, (unsigned long long)sampler_lost_count(sampler),
                (unsigned long long)(flush_worst_ns / NS_PER_US),
                100.0 * (double)(used_cpu_ns() - cpu_ns) / (double)(report.now_ns - begin_ns));
         sampler_each(sampler, print_one, &report);

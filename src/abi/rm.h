@@ -1,9 +1,9 @@
 #pragma once
 /*
- * rm - the interface of NVIDIA's resource manager (RM) as far as this project reads or calls it, in our
- * own words. Source of the facts: NVIDIA's open kernel module headers, 595.45.04 (MIT licence), and
- * driver 580.159.04 as seen on an H100. A call is ioctl(fd, _IOWR('F', nr, struct), &struct); the kernel
- * looks at nr and size alone, and so do we.
+ * rm - the interface of NVIDIA's resource manager (RM) as far as this project reads or calls it, in
+ * our own words. Source of the facts: NVIDIA's open kernel module headers, 595.45.04 (MIT licence),
+ * and driver 580.159.04 as seen on an H100. A call is ioctl(fd, _IOWR('F', nr, struct), &struct);
+ * the kernel looks at nr and size alone, and so do we.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -12,7 +12,7 @@
 #define RM_IOCTL_TYPE        'F'
 #define RM_REQUEST(nr, size) _IOC(_IOC_READ | _IOC_WRITE, RM_IOCTL_TYPE, (nr), (size))
 
-/* --- numbers of calls ---------------------------------------------------------------------- */
+/* --- numbers of calls ------------------------------------------------------------------------ */
 #define RM_NR_ALLOC_MEMORY  0x27 /* on /dev/nvidiaN */
 #define RM_NR_FREE          0x29
 #define RM_NR_CONTROL       0x2A
@@ -25,7 +25,7 @@
 #define RM_NR_CHECK_VERSION 210
 #define RM_NR_TRANSFER      211
 
-/* --- status words --------------------------------------------------------------------------- */
+/* --- status words ---------------------------------------------------------------------------- */
 #define RM_OK                       0x00u
 #define RM_GPU_LOST                 0x0Fu
 #define RM_INSUFFICIENT_PERMISSIONS 0x1Bu
@@ -49,7 +49,7 @@
 #define RM_CLASS_IS_CHANNEL(class) (((class) & 0xFFu) == 0x6Fu)
 #define RM_CLASS_CHANNEL_HOPPER    0xC86Fu
 
-/* --- arguments of calls -------------------------------------------------------------------------- */
+/* --- arguments of calls ---------------------------------------------------------------------- */
 struct rm_alloc_48 {
     uint32_t client, parent, object, class;
     uint64_t params, rights;
@@ -122,13 +122,15 @@ struct rm_card_info {
     uint8_t name[10], reserved3[2];
 };
 
-/* RM_NR_CHECK_VERSION: a request for the loaded module's version (command '2') is always answered. */
+/*
+ * RM_NR_CHECK_VERSION: asking for the loaded module's version (command '2') always has an answer.
+ */
 struct rm_check_version {
     uint32_t command, reply;
     char version[64];
 };
 
-/* --- parameters of allocations ---------------------------------------------------------------- */
+/* --- parameters of allocations --------------------------------------------------------------- */
 #define RM_DEVICE_PARAMS_SIZE          56 /* u32 device instance at 0 */
 #define RM_SUBDEVICE_PARAMS_SIZE       4  /* u32 subdevice instance */
 #define RM_GROUP_PARAMS_ENGINE         12 /* u32 engine type */
@@ -155,13 +157,13 @@ struct rm_event_buffer_params {            /* 72 bytes */
     uint32_t flags, header_memory, record_memory, vardata_memory;
 };
 
-/* --- controls ---------------------------------------------------------------------------------- */
+/* --- controls -------------------------------------------------------------------------------- */
 #define RM_CONTROL_GET_PROBED_IDS     0x00000214u /* client; 3 x 32 u32, GPU ids first, ~0 = none */
 #define RM_CONTROL_GET_ID_INFO_V2     0x00000205u /* client; struct rm_id_info */
 #define RM_CONTROL_SET_TIMESLICE      0xA06C0103u /* group; u64 microseconds */
 #define RM_CONTROL_GET_TIMESLICE      0xA06C0104u
 #define RM_CONTROL_DISABLE_CHANNELS   0x2080110Bu /* subdevice; struct rm_disable_channels */
-#define RM_CONTROL_FB_GET_INFO        0x20801301u /* subdevice; u32 count, u64 pointer to pairs at 8 */
+#define RM_CONTROL_FB_GET_INFO        0x20801301u /* subdevice; u32 count, u64 pointer to pairs */
 #define RM_CONTROL_FB_GET_INFO_V2     0x20801303u /* subdevice; u32 count, then pairs */
 #define RM_CONTROL_GET_TIME           0x20800403u /* subdevice; u64 ns of the GPU's clock */
 #define RM_CONTROL_GET_GID_INFO       0x2080014Au /* subdevice; struct rm_gid_info */

@@ -1,13 +1,15 @@
 #pragma once
 /*
- * message - what travels over a tenant's control socket `tenants/<name>/control` (SOCK_SEQPACKET, one
- * message a packet, fixed binary layouts, host byte order). Every message begins with a header;
+ * message - what travels over a tenant's control socket `tenants/<name>/control` (SOCK_SEQPACKET,
+ * one message a packet, fixed binary layouts, host byte order). Every message begins with a header;
  * message_check() judges what was received before any field is used. Three kinds of peers connect:
  *
- *   guest   a process of the tenant: HELLO; gets WELCOME with two descriptors (control page, ledger);
- *           then tells of files, groups and channels. Nothing it sends is answered but by WELCOME, ARM.
+ *   guest   a process of the tenant: HELLO; gets WELCOME with two descriptors (control page,
+ *           ledger); then tells of files, groups and channels. Nothing it sends is answered but by
+ *           WELCOME, ARM.
  *   peer    another supervisor: HELLO; gets WELCOME with one descriptor (control page, read-only)
- *   client  the vgpu command: STATUS or SET; each is answered by one reply (STATUS_REPLY ends the list)
+ *   client  the vgpu command: STATUS or SET; each is answered by one reply (STATUS_REPLY ends the
+ *           list)
  *
  * A guest that connects again (its supervisor was replaced) passes its two region descriptors with
  * HELLO, so that an adopting supervisor finds the ledger, and then tells everything anew.

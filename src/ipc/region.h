@@ -1,14 +1,15 @@
 #pragma once
 /*
- * region - what a tenant's processes and its supervisor share: two memfds that travel over the control
- * socket, sealed against shrinking and growing.
+ * region - what a tenant's processes and its supervisor share: two memfds that travel over the
+ * control socket, sealed against shrinking and growing.
  *
- *   control page   written by the supervisor alone (sealed against future writable mappings): limits,
- *                  leases, and the facts that other supervisors plan from
+ *   control page   written by the supervisor alone (sealed against future writable mappings):
+ *                  limits, leases, and the facts that other supervisors plan from
  *   ledger         written by all processes of the tenant (ipc/ledger.h)
  *
- * This is an interface between versions: any change of layout is a new REGION_VERSION. Readers check
- * magic, version and length before anything else (region_check_control()), and bound every index.
+ * This is an interface between versions: any change of layout is a new REGION_VERSION. Readers
+ * check magic, version and length before anything else (region_check_control()), and bound every
+ * index.
  */
 #include "utils/attr.h"
 #include "utils/err.h"
@@ -26,8 +27,8 @@ enum region_priority { REGION_LOW, REGION_NORMAL, REGION_HIGH };
 enum region_engine { REGION_ENGINE_RM, REGION_ENGINE_MEMORY_ONLY };
 
 /*
- * What other supervisors plan from. Written by the supervisor under `sequence` (odd while it writes);
- * read with region_read_facts(), which retries. All of it is of one tenant on one GPU.
+ * What other supervisors plan from. Written by the supervisor under `sequence` (odd while it
+ * writes); read with region_read_facts(), which retries. All of it is of one tenant on one GPU.
  */
 struct region_facts {
     uint32_t cap_milli_percent;  /* 100000: no cap */
@@ -52,9 +53,10 @@ struct region_gpu {
     uint64_t card_bytes;      /* memory of the card; constant */
     _Atomic uint64_t memory_limit_bytes; /* REGION_NO_LIMIT: none; relaxed */
     /*
-     * 0 while the tenant's channels are on. Else the CLOCK_MONOTONIC instant by which the supervisor
-     * promises to have them on again; a guard enables them itself 50 ms later (DESIGN 6). Stored
-     * (release) before the first disable call, cleared after the last enable call.
+     * 0 while the tenant's channels are on. Else the CLOCK_MONOTONIC instant by which the
+     * supervisor promises to have them on again; a guard enables them itself 50 ms later
+     * (docs/design/supervisor.md). Stored (release) before the first disable call, cleared after
+     * the last enable call.
      */
     _Atomic uint64_t lease_ns;
     _Atomic uint32_t sequence;

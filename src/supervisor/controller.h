@@ -1,9 +1,10 @@
 #pragma once
 /*
- * controller - keeps one tenant to its share of every GPU: the thread that reads the switch records, runs
- * the budget law (erl/budget.h) and the slice planner (erl/slices.h), and switches channels at absolute
- * instants. It owns its samplers and timers and shares nothing with the loop but what these calls pass
- * (a mutex held for no driver call, except where a call below says that it waits).
+ * controller - keeps one tenant to its share of every GPU: the thread that reads the switch
+ * records, runs the budget law (erl/budget.h) and the slice planner (erl/slices.h), and switches
+ * channels at absolute instants. It owns its samplers and timers and shares nothing with the loop
+ * but what these calls pass (a mutex held for no driver call, except where a call below says that
+ * it waits).
  *
  * All functions are for the loop's thread. `slot` is an index into region_control.gpus.
  */
@@ -41,9 +42,9 @@ struct controller_state {
 };
 
 /*
- * Publishes facts and leases in `control` (writable, borrowed for its life) and plans for its slots.
- * `cards[i]` belongs to slot i. Starts its thread; no GPU need be reachable yet: what cannot be opened
- * is tried again and reported by controller_get_state() as not known.
+ * Publishes facts and leases in `control` (writable, borrowed for its life) and plans for its
+ * slots. `cards[i]` belongs to slot i. Starts its thread; no GPU need be reachable yet: what cannot
+ * be opened is tried again and reported by controller_get_state() as not known.
  */
 int controller_new(struct controller **ret_controller, struct region_control *control,
                    const struct gpus_card *const *cards, struct err *err) MUST_CHECK;
@@ -55,20 +56,24 @@ void controller_free(struct controller *controller);
 void controller_set_quota(struct controller *controller, uint32_t slot,
                           const struct controller_quota *quota);
 
-/* -ENOSPC beyond the built-in bounds (4096 objects); the object is then not governed, and counted. */
+/*
+ * -ENOSPC beyond the built-in bounds (4096 objects); the object is then not governed, and counted.
+ */
 int controller_add(struct controller *controller,
                    const struct controller_object *object) MUST_CHECK;
 /* The object with this handle and all channels below it; object == client: all of the client. */
 void controller_remove(struct controller *controller, pid_t pid, int fd, uint32_t client,
                        uint32_t object);
-/* Everything of a process, or (fd not -1) of one of its files. Waits for a driver call in flight: the
- * descriptor may be closed afterwards. */
+/*
+ * Everything of a process, or (fd not -1) of one of its files. Waits for a driver call in flight:
+ * the descriptor may be closed afterwards.
+ */
 void controller_remove_process(struct controller *controller, pid_t pid, int fd);
 
 /*
- * No channel of a process is disabled before its guard is armed. controller_wants_armed() says whether
- * guards are needed now (a cap below 100 % with compute channels); changes of it, and of the engine, make
- * controller_event_fd() (an eventfd) readable.
+ * No channel of a process is disabled before its guard is armed. controller_wants_armed() says
+ * whether guards are needed now (a cap below 100 % with compute channels); changes of it, and of
+ * the engine, make controller_event_fd() (an eventfd) readable.
  */
 bool controller_wants_armed(const struct controller *controller);
 void controller_set_armed(struct controller *controller, pid_t pid, bool is_armed);

@@ -47,7 +47,10 @@ static int read_uuid(const struct inquiry *inquiry, uint32_t subdevice, struct g
     return str_format(card->uuid, sizeof(card->uuid), "%s", gid.text) ? 0 : -EPROTO;
 }
 
-/* The list must be as long as the driver's own (128 pairs in 580 and 595), however few are asked for. */
+/*
+ * The list must be as long as the driver's own (128 pairs in 580 and 595), however few are asked
+ * for.
+ */
 static int read_memory(const struct inquiry *inquiry, uint32_t subdevice, struct gpus_card *card)
 {
     struct {

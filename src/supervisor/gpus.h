@@ -1,8 +1,8 @@
 #pragma once
 /*
- * gpus - the GPUs of this machine. Identity and size come from the resource manager (about a millisecond,
- * so that a tenant starts at once); names and measurements from NVML, which takes tens of milliseconds
- * to start and is loaded where first asked for.
+ * gpus - the GPUs of this machine. Identity and size come from the resource manager (about a
+ * millisecond, so that a tenant starts at once); names and measurements from NVML, which takes tens
+ * of milliseconds to start and is loaded where first asked for.
  */
 #include "utils/attr.h"
 #include "utils/err.h"
@@ -43,8 +43,9 @@ int gpus_process_memory(struct gpus *gpus, uint32_t position, pid_t pid,
                         uint64_t *ret_bytes) MUST_CHECK;
 
 /*
- * The newest utilisation sample of the card: whole percents, about every 200 ms; `ret_stamp` differs
- * for each sample. -ENOTSUP where NVML has none. Takes about 1.4 ms: not for a timing thread.
+ * The newest utilisation sample of the card: whole percents, about every 200 ms; `ret_stamp`
+ * differs for each sample. -ENOTSUP where NVML has none. Takes about 1.4 ms: not for a timing
+ * thread.
  */
 int gpus_utilisation(struct gpus *gpus, uint32_t position, uint32_t *ret_percent,
                      uint64_t *ret_stamp) MUST_CHECK;

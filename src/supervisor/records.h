@@ -4,9 +4,9 @@
  * records that somebody else fetched.
  *
  * A start record opens an interval of a context, its end record closes it. An end without a start
- * (the context was there before us) counts nothing: what cannot be known is not guessed. After a gap in the
- * sequence every open interval is dropped and the next starts count again (invariant 1: no interval
- * spans a hole). Times are the GPU's clock.
+ * (the context was there before us) counts nothing: what cannot be known is not guessed. After a
+ * gap in the sequence every open interval is dropped and the next starts count again (invariant 1:
+ * no interval spans a hole). Times are the GPU's clock.
  */
 #include "abi/rm.h"
 

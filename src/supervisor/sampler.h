@@ -1,12 +1,13 @@
 #pragma once
 /*
  * sampler - who occupies a GPU's compute engine, from the context-switch records that its front end
- * writes (reference: docs/design/gpu-time.md). One sampler a GPU and process; an RM client of its own.
+ * writes (reference: docs/design/gpu-time.md). One sampler a GPU and process; an RM client of its
+ * own.
  *
- * It says who *occupies*: exact while contexts compete or a duty cycle runs; a lone idle context counts
- * as occupying; copy engines and single MPS clients are not seen. Times are CLOCK_MONOTONIC (the GPU's
- * clock plus an offset read once a second). Without rights over other users' processes those appear as
- * pid 0. Not thread-safe: one thread owns it.
+ * It says who *occupies*: exact while contexts compete or a duty cycle runs; a lone idle context
+ * counts as occupying; copy engines and single MPS clients are not seen. Times are CLOCK_MONOTONIC
+ * (the GPU's clock plus an offset read once a second). Without rights over other users' processes
+ * those appear as pid 0. Not thread-safe: one thread owns it.
  */
 #include "utils/attr.h"
 #include "utils/err.h"
@@ -32,9 +33,10 @@ int sampler_open(struct sampler **ret_sampler, const struct gpus_card *card,
 void sampler_close(struct sampler *sampler);
 
 /*
- * Takes in the records written so far; with `flush` after having the hardware's log drained (20-104 us,
- * worst seen 4.1 ms; without, records arrive some 30 times a second). Re-reads the clock's offset once a
- * second. Returns the number of new records, or a negative errno (the GPU is lost, say).
+ * Takes in the records written so far; with `flush` after having the hardware's log drained (20-104
+ * us, worst seen 4.1 ms; without, records arrive some 30 times a second). Re-reads the clock's
+ * offset once a second. Returns the number of new records, or a negative errno (the GPU is lost,
+ * say).
  */
 int sampler_read(struct sampler *sampler, bool flush) MUST_CHECK;
 

@@ -76,7 +76,9 @@ static int allocate_client(struct switch_log *log, const struct gpus_card *card,
                     sizeof(subdevice_instance), err);
 }
 
-/* Memory that the driver writes and we read; not read-only, the buffer is refused to user clients. */
+/*
+ * Memory that the driver writes and we read; not read-only, the buffer is refused to user clients.
+ */
 static int allocate_memory(struct switch_log *log, uint32_t *object, uint64_t bytes,
                            struct err *err)
 {

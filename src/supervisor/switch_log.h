@@ -1,8 +1,8 @@
 #pragma once
 /*
- * switch_log - the ring of context-switch records of one GPU, as an RM client of our own that reads it
- * through plain RM calls: open, bind, fetch. Undone by closing. docs/design/gpu-time.md has the calls in
- * order and what was measured of them.
+ * switch_log - the ring of context-switch records of one GPU, as an RM client of our own that reads
+ * it through plain RM calls: open, bind, fetch. Undone by closing. docs/design/gpu-time.md has the
+ * calls in order and what was measured of them.
  */
 #include "abi/rm.h"
 #include "utils/attr.h"

@@ -11,7 +11,10 @@
 
 struct telemetry;
 
-/* -ENOTSUP with words where there is no library, no function of those needed, or no driver behind it. */
+/*
+ * -ENOTSUP with words where there is no library, no function of those needed, or no driver behind
+ * it.
+ */
 int telemetry_open(struct telemetry **ret_telemetry, struct err *err) MUST_CHECK;
 void telemetry_close(struct telemetry *telemetry);
 

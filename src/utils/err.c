@@ -6,8 +6,10 @@
 #include <stdarg.h>
 #include <string.h>
 
-/* strerror() allocates and is not safe in threads; strerrordesc_np() is too new for a guest. These are
- * the errors that we meet; others show their number. */
+/*
+ * strerror() allocates and is not safe in threads; strerrordesc_np() is too new for a guest. These
+ * are the errors that we meet; others show their number.
+ */
 static const char *find_words(int code)
 {
     static const struct {

@@ -18,5 +18,7 @@ int err_set(struct err *err, int code, const char *format, ...) PRINTF_LIKE(3, 4
 /* As err_set() without the errno's words: for failures that the words say completely. */
 int err_say(struct err *err, int code, const char *format, ...) PRINTF_LIKE(3, 4);
 
-/* Puts the formatted words and ": " before what `err` says; returns -err->code (-EINVAL if NULL). */
+/*
+ * Puts the formatted words and ": " before what `err` says; returns -err->code (-EINVAL if NULL).
+ */
 int err_wrap(struct err *err, const char *format, ...) PRINTF_LIKE(2, 3);

@@ -1,7 +1,7 @@
 #pragma once
 /*
- * log - one line an event, to stderr with the prefix "vgpu: " (colour only on terminals) or to a file
- * (with time, level and pid). Silent in the preload libraries unless VGPU_LOG names a level.
+ * log - one line an event, to stderr with the prefix "vgpu: " (colour only on terminals) or to a
+ * file (with time, level and pid). Silent in the preload libraries unless VGPU_LOG names a level.
  * Written with one write(2) a line, so that lines of several processes do not mix.
  */
 #include "utils/attr.h"

@@ -1,7 +1,8 @@
 #pragma once
 /*
- * parse - numbers, sizes and names that people write. The whole text must match; nothing is guessed.
- * Each returns 0, or -EINVAL (not such a thing) or -ERANGE (out of range) with words in `err`.
+ * parse - numbers, sizes and names that people write. The whole text must match; nothing is
+ * guessed. Each returns 0, or -EINVAL (not such a thing) or -ERANGE (out of range) with words in
+ * `err`.
  */
 #include "utils/attr.h"
 #include "utils/err.h"
@@ -22,7 +23,9 @@ int parse_size(struct parse_size *ret_size, const char *text, struct err *err) M
 /* `30%` or `12.5`, above 0 and at most 100, up to three decimals; in thousandths of a percent. */
 int parse_percent(uint32_t *ret_milli_percent, const char *text, struct err *err) MUST_CHECK;
 
-/* `1.5` seconds and the like: above or equal 0, up to nine decimals, at most 10^9; in nanoseconds. */
+/*
+ * `1.5` seconds and the like: above or equal 0, up to nine decimals, at most 10^9; in nanoseconds.
+ */
 int parse_seconds(uint64_t *ret_ns, const char *text, struct err *err) MUST_CHECK;
 
 /* A tenant's name: [A-Za-z0-9][A-Za-z0-9_.-]{0,62}. */

@@ -9,16 +9,17 @@
 #include <stddef.h>
 
 /*
- * Makes a memfd of `size` zero bytes, maps it writable for the caller and seals it against shrinking
- * and growing; with `is_read_only` also against future writable mappings (F_SEAL_FUTURE_WRITE), so
- * that only this mapping writes. The caller closes the descriptor and unmaps the memory.
+ * Makes a memfd of `size` zero bytes, maps it writable for the caller and seals it against
+ * shrinking and growing; with `is_read_only` also against future writable mappings
+ * (F_SEAL_FUTURE_WRITE), so that only this mapping writes. The caller closes the descriptor and
+ * unmaps the memory.
  */
 int shm_create(int *ret_fd, void **ret_memory, const char *name, size_t size, bool is_read_only,
                struct err *err) MUST_CHECK;
 
 /*
- * Maps a descriptor that somebody sent. -EPROTO unless it is a memfd of at least `size` bytes sealed
- * against shrinking. The caller unmaps it.
+ * Maps a descriptor that somebody sent. -EPROTO unless it is a memfd of at least `size` bytes
+ * sealed against shrinking. The caller unmaps it.
  */
 int shm_map(void **ret_memory, int fd, size_t size, bool is_writable, struct err *err) MUST_CHECK;
 void shm_unmap(void *memory, size_t size);

@@ -30,9 +30,9 @@ int sock_send(int fd, const void *message, size_t size, const int *fds, size_t f
 
 /*
  * Receives one message. Returns its length, 0 at the end, -EAGAIN where none came within timeout_ms
- * (0: at once, -1: for ever), -EMSGSIZE where it was longer than `size` (its descriptors are closed).
- * Descriptors beyond *fd_count are closed; *fd_count becomes the number received, which the caller
- * closes.
+ * (0: at once, -1: for ever), -EMSGSIZE where it was longer than `size` (its descriptors are
+ * closed). Descriptors beyond *fd_count are closed; *fd_count becomes the number received, which
+ * the caller closes.
  */
 ssize_t sock_receive(int fd, void *message, size_t size, int *fds, size_t *fd_count,
                      int timeout_ms) MUST_CHECK;

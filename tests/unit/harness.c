@@ -33,13 +33,13 @@ void harness_check_equal(long long got, long long wanted, const char *words, con
     _fail(file, line);
 }
 
-void harness_check_near(double got, double wanted, double tolerance, const char *words,
-                        const char *file, int line)
+void harness_check_near(double got, double wanted, double tolerance,
+                        const struct harness_place *place)
 {
     if (got >= wanted - tolerance && got <= wanted + tolerance)
         return;
-    print_error("%s: got %f, wanted %f +- %f\n", words, got, wanted, tolerance);
-    _fail(file, line);
+    print_error("%s: got %f, wanted %f +- %f\n", place->words, got, wanted, tolerance);
+    _fail(place->file, place->line);
 }
 
 void harness_check_ok(int rc, const struct err *err, const char *words, const char *file, int line)
