@@ -3,6 +3,7 @@
 #include "abi/rm.h"
 #include "sim/channel.h"
 #include "sim/storage.h"
+#include "utils/clock.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 
 #define RM_DUPLICATE_HANDLE 0x19u
 #define RM_INVALID_PARENT   0x36u
+#define RM_CLASS_HOST_PAGES 0x71u /* the program's own pages, pinned; by RM_NR_ALLOC_MEMORY */
 
 static uint32_t to_status(int rc)
 {
@@ -192,6 +194,8 @@ static uint32_t add_group(struct kernel_call *call, struct allocate_request *req
                   parent->client->uid);
     object->content = group;
     object->release = release_group;
+    call->due_ns =
+        call->when_ns + machine_draw_ns(call->machine, 900 * NS_PER_US, 1000 * NS_PER_US);
     request->object = object->handle;
     return RM_OK;
 }
@@ -220,6 +224,8 @@ static uint32_t add_channel(struct kernel_call *call, struct allocate_request *r
         return RM_NO_MEMORY;
     }
     object->release = release_channel;
+    call->due_ns =
+        call->when_ns + machine_draw_ns(call->machine, 700 * NS_PER_US, 1000 * NS_PER_US);
     request->object = object->handle;
     return RM_OK;
 }
@@ -357,7 +363,8 @@ uint32_t allocate_memory(struct kernel_call *call, struct allocate_request *requ
         return RM_OBJECT_NOT_FOUND;
     if (parent->board >= 0 && call->machine->boards[parent->board]->is_lost)
         return RM_GPU_LOST;
-    if (request->class != RM_CLASS_VIDEO_MEMORY && request->class != RM_CLASS_SYSTEM_MEMORY)
+    if (request->class != RM_CLASS_VIDEO_MEMORY && request->class != RM_CLASS_SYSTEM_MEMORY &&
+        request->class != RM_CLASS_HOST_PAGES)
         return RM_NOT_SUPPORTED;
     return add_memory(call, request, parent, bytes, attributes);
 }

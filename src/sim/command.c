@@ -13,6 +13,7 @@
 #define CONTROL_GROUP_BIND    0xA06C0102u
 #define CONTROL_GROUP_PREEMPT 0xA06C0105u
 #define CONTROL_IDS_MAX       32
+#define GID_BINARY            2u /* flag: not as text */
 #define NO_ID                 UINT32_MAX
 #define SLICE_READ_BACK_US    1024 /* of the default, whose effect is 2048 */
 #define SLICE_MAX_US          (UINT64_C(1) << 32)
@@ -221,6 +222,28 @@ static uint32_t get_time(struct kernel_call *call, const struct command *command
     return RM_OK;
 }
 
+static uint32_t get_gid(struct kernel_call *call, const struct command *command)
+{
+    const struct board *board = find_board(call, command);
+    struct rm_gid_info info;
+
+    if (command->params_bytes != sizeof(info))
+        return RM_INVALID_ARGUMENT;
+    memcpy(&info, command->params, sizeof(info));
+    if (info.index != 0)
+        return RM_INVALID_ARGUMENT;
+    memset(info.text, 0, sizeof(info.text));
+    if (info.flags & GID_BINARY) {
+        memcpy(info.text, board->uuid_bytes, sizeof(board->uuid_bytes));
+        info.length = sizeof(board->uuid_bytes);
+    } else {
+        memcpy(info.text, board->uuid, sizeof(board->uuid));
+        info.length = (uint32_t)strlen(board->uuid) + 1;
+    }
+    memcpy(command->params, &info, sizeof(info));
+    return RM_OK;
+}
+
 static uint32_t bind_records(struct kernel_call *call, const struct command *command)
 {
     struct board *board = find_board(call, command);
@@ -260,6 +283,8 @@ static uint32_t run_subdevice_command(struct kernel_call *call, const struct com
         return switch_channels(call, command);
     case RM_CONTROL_GET_TIME:
         return get_time(call, command);
+    case RM_CONTROL_GET_GID_INFO:
+        return get_gid(call, command);
     case RM_CONTROL_BIND_SWITCH_EVENTS:
         return bind_records(call, command);
     default:
