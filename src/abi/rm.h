@@ -107,6 +107,9 @@ struct rm_map_memory {
 #define RM_HEAP_CONTROL_ATTRIBUTES 56
 #define RM_HEAP_CONTROL_BYTES      88
 #define RM_HEAP_CONTROL_ALLOC_SIZE 2 /* the function that allocates */
+#define RM_HEAP_CONTROL_FREE       3
+#define RM_HEAP_CONTROL_FLAGS      52
+#define RM_HEAP_FLAG_VIRTUAL       0x80000u /* addresses alone, no memory */
 
 /* RM_NR_CARD_INFO: RM_CARDS_MAX of these. */
 #define RM_CARDS_MAX 32
@@ -134,6 +137,8 @@ struct rm_check_version {
 #define RM_DEVICE_PARAMS_SIZE          56 /* u32 device instance at 0 */
 #define RM_SUBDEVICE_PARAMS_SIZE       4  /* u32 subdevice instance */
 #define RM_GROUP_PARAMS_ENGINE         12 /* u32 engine type */
+#define RM_GROUP_PARAMS_SIZE           20
+#define RM_CHANNEL_PARAMS_ENGINE       128 /* u32 engine type, of a channel without a group */
 #define RM_ENGINE_GRAPHICS             1
 #define RM_ENGINE_GRAPHICS_LAST        8 /* 2 to 8: the same under MIG */
 #define RM_MEMORY_PARAMS_SIZE          128
@@ -142,6 +147,7 @@ struct rm_check_version {
 #define RM_MEMORY_PARAMS_BYTES         64
 #define RM_MEMORY_LOCATION(attributes) (((attributes) >> 25) & 3u)
 #define RM_MEMORY_LOCATION_VIDEO       0u
+#define RM_MEMORY_LOCATION_ANY         3u /* the driver chooses, and writes back what it chose */
 #define RM_MEMORY_PAGE_SIZE(attributes)                                                            \
     (((attributes) >> 23) & 3u) /* 0 default 1 4 KiB 2 big 3 huge */
 #define RM_MEMORY_ATTRIBUTE_CACHED          (1u << 29)

@@ -1,0 +1,55 @@
+#pragma once
+/*
+ * mediator - what one call to the resource manager means for a tenant: the call is judged, performed
+ * through the port, and its answer recorded and, where it tells the size of a GPU, patched.
+ *
+ *   video memory     reserved before the driver is asked, rounded to its page size; given back where the driver
+ *                    refuses; adjusted to what was granted. Beyond the quota the answer is RM_NO_MEMORY, in
+ *                    the status word with ioctl returning 0, as the driver itself would
+ *   a device         that the tenant may not use is refused with RM_INSUFFICIENT_PERMISSIONS
+ *   sizes            of the frame buffer are made smaller to fit the quota, never larger
+ *   groups, channels are told of, and freed ones too
+ *
+ * Any other call, and any known one of an unknown size, is passed on untouched; the latter are counted. Calls
+ * may come from any number of threads; no lock is held while the driver is called.
+ */
+#include "rm/port.h"
+#include "rm/registry.h"
+
+#include <stdatomic.h>
+
+struct mediator {
+    struct registry registry;
+    const struct port *port; /* borrowed */
+    _Atomic uint64_t calls, unparsed, refusals;
+};
+
+void mediator_init(struct mediator *mediator, const struct port *port);
+void mediator_fini(struct mediator *mediator);
+
+/* Carries one call; returns what ioctl should: 0 or more, or a negative errno. */
+int mediator_call(struct mediator *mediator, const struct port_call *call) MUST_CHECK;
+
+/* The last descriptor of an open file was closed: its clients are gone, and their memory. */
+void mediator_close_file(struct mediator *mediator, uint64_t file_id);
+
+/* Tells of every group and channel again. */
+void mediator_tell_all(struct mediator *mediator);
+
+/* In a forked child: objects stay known, their memory is charged to the parent. */
+void mediator_forget_charges(struct mediator *mediator);
+
+/* Bytes charged for objects below the devices with this instance. */
+uint64_t mediator_get_charged(struct mediator *mediator, uint32_t device_instance);
+
+struct mediator_channel {
+    uint64_t file_id;
+    uint32_t client, subdevice, device_instance, channel;
+};
+
+/*
+ * Lists the channels that compute runs on, those of one client and device together; returns their number, at
+ * most `max`.
+ */
+size_t mediator_list_channels(struct mediator *mediator, struct mediator_channel *ret_channels,
+                              size_t max);
