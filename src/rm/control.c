@@ -14,33 +14,33 @@ static int judge(int rc, uint32_t status, uint32_t *ret_status)
     return status == RM_OK ? 0 : -EREMOTEIO;
 }
 
-int control_call(int fd, uint32_t client, uint32_t object, uint32_t command, void *params,
-                 size_t size, uint32_t *ret_status)
+int control_call(const struct control_at *at, uint32_t command, void *params, size_t size,
+                 uint32_t *ret_status)
 {
-    struct rm_control call = {.client = client,
-                              .object = object,
+    struct rm_control call = {.client = at->client,
+                              .object = at->object,
                               .command = command,
                               .params = (uintptr_t)params,
                               .params_size = (uint32_t)size};
-    int rc = ioctl(fd, RM_REQUEST(RM_NR_CONTROL, sizeof(call)), &call);
+    int rc = ioctl(at->fd, RM_REQUEST(RM_NR_CONTROL, sizeof(call)), &call);
 
     return judge(rc, call.status, ret_status);
 }
 
-int control_alloc(int fd, uint32_t client, uint32_t parent, uint32_t *object, uint32_t class,
-                  void *params, size_t size, uint32_t *ret_status)
+int control_alloc(const struct control_at *parent, struct control_object *object,
+                  uint32_t *ret_status)
 {
-    struct rm_alloc_48 call = {.client = client,
-                               .parent = parent,
-                               .object = *object,
-                               .class = class,
-                               .params = (uintptr_t)params,
-                               .params_size = (uint32_t)size};
-    int rc = ioctl(fd, RM_REQUEST(RM_NR_ALLOC, sizeof(call)), &call);
+    struct rm_alloc_48 call = {.client = parent->client,
+                               .parent = parent->object,
+                               .object = object->handle,
+                               .class = object->class,
+                               .params = (uintptr_t)object->params,
+                               .params_size = (uint32_t)object->params_bytes};
+    int rc = ioctl(parent->fd, RM_REQUEST(RM_NR_ALLOC, sizeof(call)), &call);
 
     rc = judge(rc, call.status, ret_status);
     if (!rc)
-        *object = call.object;
+        object->handle = call.object;
     return rc;
 }
 
@@ -55,39 +55,35 @@ int control_free(int fd, uint32_t client, uint32_t object, uint32_t *ret_status)
 int control_set_slice(int fd, uint32_t client, uint32_t group, uint64_t slice_us,
                       uint32_t *ret_status)
 {
-    return control_call(fd, client, group, RM_CONTROL_SET_TIMESLICE, &slice_us, sizeof(slice_us),
-                        ret_status);
+    return control_call(&(struct control_at){fd, client, group}, RM_CONTROL_SET_TIMESLICE,
+                        &slice_us, sizeof(slice_us), ret_status);
 }
 
 int control_get_slice(int fd, uint32_t client, uint32_t group, uint64_t *ret_slice_us,
                       uint32_t *ret_status)
 {
     uint64_t slice_us = 0;
-    int rc = control_call(fd, client, group, RM_CONTROL_GET_TIMESLICE, &slice_us, sizeof(slice_us),
-                          ret_status);
+    int rc = control_call(&(struct control_at){fd, client, group}, RM_CONTROL_GET_TIMESLICE,
+                          &slice_us, sizeof(slice_us), ret_status);
 
     if (!rc)
         *ret_slice_us = slice_us;
     return rc;
 }
 
-static int switch_some(int fd, uint32_t client, uint32_t subdevice,
-                       struct rm_disable_channels *params, uint32_t *ret_status)
+size_t control_switch_calls(size_t count)
 {
-    return control_call(fd, client, subdevice, RM_CONTROL_DISABLE_CHANNELS, params, sizeof(*params),
-                        ret_status);
+    return (count + RM_DISABLE_CHANNELS_MAX - 1) / RM_DISABLE_CHANNELS_MAX;
 }
 
-int control_switch(int fd, uint32_t client, uint32_t subdevice, bool is_disable,
-                   const struct control_channel *channels, size_t count, size_t *ret_calls,
-                   uint32_t *ret_status)
+int control_switch(const struct control_at *subdevice, bool is_disable,
+                   const struct control_channel *channels, size_t count, uint32_t *ret_status)
 {
-    size_t calls = 0;
     int first = 0;
 
     if (ret_status)
         *ret_status = RM_OK;
-    for (size_t done = 0; done < count; calls++) {
+    for (size_t done = 0; done < count;) {
         struct rm_disable_channels params = {.is_disable = is_disable};
         uint32_t status = RM_OK;
         int rc;
@@ -96,14 +92,12 @@ int control_switch(int fd, uint32_t client, uint32_t subdevice, bool is_disable,
             params.clients[params.count] = channels[done].client;
             params.channels[params.count++] = channels[done].channel;
         }
-        rc = switch_some(fd, client, subdevice, &params, &status);
+        rc = control_call(subdevice, RM_CONTROL_DISABLE_CHANNELS, &params, sizeof(params), &status);
         if (rc < 0 && !first) {
             first = rc;
             if (ret_status)
                 *ret_status = status;
         }
     }
-    if (ret_calls)
-        *ret_calls = calls;
     return first;
 }

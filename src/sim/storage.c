@@ -97,9 +97,14 @@ void storage_drop(struct storage *storage)
 
 void *storage_map(struct storage *storage)
 {
-    if (!storage->memory &&
-        shm_create(&storage->fd, &storage->memory, "vgpu-sim", storage->bytes, false, NULL) < 0)
+    int fd;
+
+    if (storage->memory)
+        return storage->memory;
+    fd = shm_create(&storage->memory, "vgpu-sim", storage->bytes, false, NULL);
+    if (fd < 0)
         return NULL;
+    storage->fd = fd;
     return storage->memory;
 }
 

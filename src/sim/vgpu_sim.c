@@ -155,7 +155,7 @@ static int send_fault(const char *text, struct err *err)
     const char *path = getenv(WIRE_SOCKET_VARIABLE);
     struct wire_request request = {.magic = WIRE_MAGIC, .kind = WIRE_FAULT};
     char message[sizeof(request) + 256];
-    size_t length = strlen(text), fd_count = 0;
+    size_t length = strlen(text);
     struct wire_reply reply;
     CLEANUP_CLOSE int fd = -1;
     int rc;
@@ -173,8 +173,8 @@ static int send_fault(const char *text, struct err *err)
     if (rc < 0)
         return rc;
     rc = sock_send(fd, message, sizeof(request) + length, NULL, 0);
-    if (rc < 0 || sock_receive(fd, &reply, sizeof(reply), NULL, &fd_count, REPLY_TIMEOUT_MS) !=
-                      (ssize_t)sizeof(reply))
+    if (rc < 0 ||
+        sock_receive(fd, &reply, sizeof(reply), NULL, REPLY_TIMEOUT_MS) != (ssize_t)sizeof(reply))
         return err_say(err, EIO, "the simulated machine does not answer");
     if (reply.error != 0)
         return err_say(err, EINVAL, "no fault like '%s'; see vgpu-sim --help", text);

@@ -38,8 +38,8 @@ static void read_version(struct gpus *gpus, int fd)
 static int read_uuid(const struct inquiry *inquiry, uint32_t subdevice, struct gpus_card *card)
 {
     struct rm_gid_info gid = {0};
-    int rc = control_call(inquiry->fd, inquiry->client, subdevice, RM_CONTROL_GET_GID_INFO, &gid,
-                          sizeof(gid), NULL);
+    struct control_at at = {inquiry->fd, inquiry->client, subdevice};
+    int rc = control_call(&at, RM_CONTROL_GET_GID_INFO, &gid, sizeof(gid), NULL);
 
     if (rc < 0)
         return rc;
@@ -57,8 +57,8 @@ static int read_memory(const struct inquiry *inquiry, uint32_t subdevice, struct
         uint32_t count;
         struct rm_fb_info infos[128];
     } list = {.count = 1, .infos = {{.index = RM_FB_TOTAL}}};
-    int rc = control_call(inquiry->fd, inquiry->client, subdevice, RM_CONTROL_FB_GET_INFO_V2, &list,
-                          sizeof(list), NULL);
+    struct control_at at = {inquiry->fd, inquiry->client, subdevice};
+    int rc = control_call(&at, RM_CONTROL_FB_GET_INFO_V2, &list, sizeof(list), NULL);
 
     if (!rc)
         card->memory_bytes = (uint64_t)list.infos[0].kib * 1024;
@@ -68,19 +68,21 @@ static int read_memory(const struct inquiry *inquiry, uint32_t subdevice, struct
 static int read_subdevice(const struct inquiry *inquiry, struct gpus_card *card)
 {
     uint8_t params[RM_DEVICE_PARAMS_SIZE] = {0};
-    uint32_t device = 0, subdevice = 0;
+    struct control_object device = {0, RM_CLASS_DEVICE, params, sizeof(params)};
+    struct control_object subdevice = {0, RM_CLASS_SUBDEVICE, &card->subdevice_instance,
+                                       sizeof(card->subdevice_instance)};
+    struct control_at at = {inquiry->fd, inquiry->client, inquiry->client};
     int rc;
 
     memcpy(params, &card->device_instance, sizeof(card->device_instance));
-    rc = control_alloc(inquiry->fd, inquiry->client, inquiry->client, &device, RM_CLASS_DEVICE,
-                       params, sizeof(params), NULL);
+    rc = control_alloc(&at, &device, NULL);
+    at.object = device.handle;
     if (!rc)
-        rc = control_alloc(inquiry->fd, inquiry->client, device, &subdevice, RM_CLASS_SUBDEVICE,
-                           &card->subdevice_instance, sizeof(card->subdevice_instance), NULL);
+        rc = control_alloc(&at, &subdevice, NULL);
     if (!rc)
-        rc = read_uuid(inquiry, subdevice, card);
+        rc = read_uuid(inquiry, subdevice.handle, card);
     if (!rc)
-        rc = read_memory(inquiry, subdevice, card);
+        rc = read_memory(inquiry, subdevice.handle, card);
     return rc;
 }
 
@@ -89,6 +91,7 @@ static int read_card(const struct inquiry *inquiry, const struct rm_card_info *i
                      struct gpus_card *card)
 {
     struct rm_id_info id = {.gpu_id = info->gpu_id};
+    struct control_at at = {inquiry->fd, inquiry->client, inquiry->client};
     CLEANUP_CLOSE int device_fd = -1;
     int argument = inquiry->fd, rc;
     char path[32];
@@ -102,8 +105,7 @@ static int read_card(const struct inquiry *inquiry, const struct rm_card_info *i
         return -errno;
     if (ioctl(device_fd, RM_REQUEST(RM_NR_REGISTER_FD, sizeof(argument)), &argument) < 0)
         return -errno;
-    rc = control_call(inquiry->fd, inquiry->client, inquiry->client, RM_CONTROL_GET_ID_INFO_V2, &id,
-                      sizeof(id), NULL);
+    rc = control_call(&at, RM_CONTROL_GET_ID_INFO_V2, &id, sizeof(id), NULL);
     if (rc < 0)
         return rc;
     card->device_instance = id.device_instance;
@@ -139,13 +141,15 @@ static int read_all(struct gpus *gpus, struct err *err)
 {
     CLEANUP_CLOSE int fd = open("/dev/nvidiactl", O_RDWR | O_CLOEXEC);
     struct inquiry inquiry = {.fd = fd};
+    struct control_object client = {.class = RM_CLASS_ROOT_CLIENT};
     uint32_t status = RM_OK;
 
     if (fd < 0)
         return err_say(err, ENODEV, "no NVIDIA driver here ('/dev/nvidiactl' does not open)");
     read_version(gpus, fd);
-    if (control_alloc(fd, 0, 0, &inquiry.client, RM_CLASS_ROOT_CLIENT, NULL, 0, &status) < 0)
+    if (control_alloc(&(struct control_at){.fd = fd}, &client, &status) < 0)
         return err_say(err, EIO, "the resource manager gives no client (status 0x%x)", status);
+    inquiry.client = client.handle;
     return read_cards(gpus, &inquiry, err); /* closing the file frees the client */
 }
 

@@ -44,17 +44,23 @@ static int open_nodes(struct switch_log *log, uint32_t minor, struct err *err)
     return 0;
 }
 
-static int allocate(struct switch_log *log, uint32_t parent, uint32_t *object, uint32_t class,
-                    void *params, size_t size, struct err *err)
+static struct control_at at(const struct switch_log *log, uint32_t object)
+{
+    return (struct control_at){log->control_fd, log->client, object};
+}
+
+static int allocate(const struct control_at *parent, struct control_object object,
+                    uint32_t *ret_handle, struct err *err)
 {
     uint32_t status = RM_OK;
-    int rc =
-        control_alloc(log->control_fd, log->client, parent, object, class, params, size, &status);
+    int rc = control_alloc(parent, &object, &status);
     char what[48];
 
-    if (!rc)
+    if (!rc) {
+        *ret_handle = object.handle;
         return 0;
-    (void)str_format(what, sizeof(what), "allocate an object of class 0x%x", class);
+    }
+    (void)str_format(what, sizeof(what), "allocate an object of class 0x%x", object.class);
     return say_failure(err, what, rc, status);
 }
 
@@ -62,18 +68,23 @@ static int allocate_client(struct switch_log *log, const struct gpus_card *card,
 {
     uint8_t device_params[RM_DEVICE_PARAMS_SIZE] = {0};
     uint32_t subdevice_instance = card->subdevice_instance;
+    struct control_object client = {.class = RM_CLASS_ROOT_CLIENT};
+    struct control_object device = {0, RM_CLASS_DEVICE, device_params, sizeof(device_params)};
+    struct control_object subdevice = {0, RM_CLASS_SUBDEVICE, &subdevice_instance,
+                                       sizeof(subdevice_instance)};
+    struct control_at parent = at(log, 0);
     int rc;
 
-    rc = allocate(log, 0, &log->client, RM_CLASS_ROOT_CLIENT, NULL, 0, err);
+    rc = allocate(&parent, client, &log->client, err);
     if (rc < 0)
         return rc;
     memcpy(device_params, &card->device_instance, sizeof(card->device_instance));
-    rc = allocate(log, log->client, &log->device, RM_CLASS_DEVICE, device_params,
-                  sizeof(device_params), err);
+    parent = at(log, log->client);
+    rc = allocate(&parent, device, &log->device, err);
     if (rc < 0)
         return rc;
-    return allocate(log, log->device, &log->subdevice, RM_CLASS_SUBDEVICE, &subdevice_instance,
-                    sizeof(subdevice_instance), err);
+    parent = at(log, log->device);
+    return allocate(&parent, subdevice, &log->subdevice, err);
 }
 
 /*
@@ -85,11 +96,13 @@ static int allocate_memory(struct switch_log *log, uint32_t *object, uint64_t by
     uint8_t params[RM_MEMORY_PARAMS_SIZE] = {0};
     const uint32_t attributes = RM_MEMORY_ATTRIBUTE_CACHED;
     const uint32_t attributes2 = RM_MEMORY_ATTRIBUTE2_USER_READ_ONLY;
+    struct control_object memory = {0, RM_CLASS_USER_MEMORY, params, sizeof(params)};
+    struct control_at client = at(log, log->client);
 
     memcpy(params + RM_MEMORY_PARAMS_ATTRIBUTES, &attributes, sizeof(attributes));
     memcpy(params + RM_MEMORY_PARAMS_ATTRIBUTES2, &attributes2, sizeof(attributes2));
     memcpy(params + RM_MEMORY_PARAMS_BYTES, &bytes, sizeof(bytes));
-    return allocate(log, log->client, object, RM_CLASS_USER_MEMORY, params, sizeof(params), err);
+    return allocate(&client, memory, object, err);
 }
 
 static int allocate_buffer(struct switch_log *log, struct err *err)
@@ -99,6 +112,8 @@ static int allocate_buffer(struct switch_log *log, struct err *err)
         .record_count = RECORD_COUNT,
         .subdevice = log->subdevice,
     };
+    struct control_object buffer = {0, RM_CLASS_EVENT_BUFFER, &params, sizeof(params)};
+    struct control_at client = at(log, log->client);
     int rc;
 
     rc = allocate_memory(log, &log->header_memory, HEADER_BYTES, err);
@@ -109,8 +124,7 @@ static int allocate_buffer(struct switch_log *log, struct err *err)
         return rc;
     params.header_memory = log->header_memory;
     params.record_memory = log->record_memory;
-    return allocate(log, log->client, &log->buffer, RM_CLASS_EVENT_BUFFER, &params, sizeof(params),
-                    err);
+    return allocate(&client, buffer, &log->buffer, err);
 }
 
 /* One mapping needs one fresh descriptor; it may be closed once mapped. */
@@ -166,15 +180,14 @@ static int start_records(struct switch_log *log, struct err *err)
         .is_all_users = 1,
     };
     struct rm_buffer_enable enable = {.is_enabled = 1, .flags = KEEP_NEWEST};
+    struct control_at subdevice = at(log, log->subdevice), buffer = at(log, log->buffer);
     uint32_t status = RM_OK;
     int rc;
 
-    rc = control_call(log->control_fd, log->client, log->subdevice, RM_CONTROL_BIND_SWITCH_EVENTS,
-                      &bind, sizeof(bind), &status);
+    rc = control_call(&subdevice, RM_CONTROL_BIND_SWITCH_EVENTS, &bind, sizeof(bind), &status);
     if (rc < 0)
         return say_failure(err, "bind the switch records", rc, status);
-    rc = control_call(log->control_fd, log->client, log->buffer, RM_CONTROL_BUFFER_ENABLE, &enable,
-                      sizeof(enable), &status);
+    rc = control_call(&buffer, RM_CONTROL_BUFFER_ENABLE, &enable, sizeof(enable), &status);
     if (rc < 0)
         return say_failure(err, "enable the switch records", rc, status);
     return 0;
@@ -217,15 +230,16 @@ void switch_log_close(struct switch_log *log)
 
 int switch_log_flush(struct switch_log *log)
 {
-    return control_call(log->control_fd, log->client, log->buffer, RM_CONTROL_BUFFER_FLUSH, NULL, 0,
-                        NULL);
+    struct control_at buffer = at(log, log->buffer);
+
+    return control_call(&buffer, RM_CONTROL_BUFFER_FLUSH, NULL, 0, NULL);
 }
 
 int switch_log_time(struct switch_log *log, uint64_t *ret_gpu_ns)
 {
+    struct control_at subdevice = at(log, log->subdevice);
     uint64_t time_ns = 0;
-    int rc = control_call(log->control_fd, log->client, log->subdevice, RM_CONTROL_GET_TIME,
-                          &time_ns, sizeof(time_ns), NULL);
+    int rc = control_call(&subdevice, RM_CONTROL_GET_TIME, &time_ns, sizeof(time_ns), NULL);
 
     if (!rc)
         *ret_gpu_ns = time_ns;

@@ -30,8 +30,7 @@ static int seal(int fd, bool is_read_only)
     return fcntl(fd, F_ADD_SEALS, seals) < 0 ? -errno : 0;
 }
 
-int shm_create(int *ret_fd, void **ret_memory, const char *name, size_t size, bool is_read_only,
-               struct err *err)
+int shm_create(void **ret_memory, const char *name, size_t size, bool is_read_only, struct err *err)
 {
     CLEANUP_CLOSE int fd =
         (int)syscall(SYS_memfd_create, name, SHM_MFD_CLOEXEC | SHM_MFD_ALLOW_SEALING);
@@ -51,8 +50,7 @@ int shm_create(int *ret_fd, void **ret_memory, const char *name, size_t size, bo
         return err_set(err, -rc, "seal shared memory '%s'", name);
     }
     *ret_memory = memory;
-    *ret_fd = TAKE_FD(fd);
-    return 0;
+    return TAKE_FD(fd);
 }
 
 int shm_map(void **ret_memory, int fd, size_t size, bool is_writable, struct err *err)

@@ -11,10 +11,10 @@
 /*
  * Makes a memfd of `size` zero bytes, maps it writable for the caller and seals it against
  * shrinking and growing; with `is_read_only` also against future writable mappings
- * (F_SEAL_FUTURE_WRITE), so that only this mapping writes. The caller closes the descriptor and
- * unmaps the memory.
+ * (F_SEAL_FUTURE_WRITE), so that only this mapping writes. Returns the
+ * descriptor, which the caller closes; the caller unmaps the memory.
  */
-int shm_create(int *ret_fd, void **ret_memory, const char *name, size_t size, bool is_read_only,
+int shm_create(void **ret_memory, const char *name, size_t size, bool is_read_only,
                struct err *err) MUST_CHECK;
 
 /*

@@ -116,9 +116,9 @@ int sock_send(int fd, const void *message, size_t size, const int *fds, size_t f
     return sent < 0 ? -errno : 0;
 }
 
-static void take_fds(struct msghdr *header, int *fds, size_t *fd_count)
+static void take_fds(struct msghdr *header, struct sock_fds *fds)
 {
-    size_t room = fd_count ? *fd_count : 0, taken = 0;
+    size_t room = fds ? fds->count : 0, taken = 0;
 
     for (struct cmsghdr *part = CMSG_FIRSTHDR(header); part; part = CMSG_NXTHDR(header, part)) {
         size_t count;
@@ -131,21 +131,21 @@ static void take_fds(struct msghdr *header, int *fds, size_t *fd_count)
 
             memcpy(&fd, CMSG_DATA(part) + i * sizeof(int), sizeof(fd));
             if (taken < room)
-                fds[taken++] = fd;
+                fds->values[taken++] = fd;
             else
                 attr_close(&fd);
         }
     }
-    if (fd_count)
-        *fd_count = taken;
+    if (fds)
+        fds->count = taken;
 }
 
-static void close_fds(int *fds, size_t *fd_count)
+static void close_fds(struct sock_fds *fds)
 {
-    for (size_t i = 0; fd_count && i < *fd_count; i++)
-        attr_close(&fds[i]);
-    if (fd_count)
-        *fd_count = 0;
+    for (size_t i = 0; fds && i < fds->count; i++)
+        attr_close(&fds->values[i]);
+    if (fds)
+        fds->count = 0;
 }
 
 /* Waits until something can be received; -EAGAIN at the end of the time. */
@@ -170,7 +170,7 @@ static int wait_readable(int fd, int timeout_ms)
     return rc ? 0 : -EAGAIN;
 }
 
-ssize_t sock_receive(int fd, void *message, size_t size, int *fds, size_t *fd_count, int timeout_ms)
+ssize_t sock_receive(int fd, void *message, size_t size, struct sock_fds *fds, int timeout_ms)
 {
     union control_buffer control;
     struct iovec part = {.iov_base = message, .iov_len = size};
@@ -188,9 +188,9 @@ ssize_t sock_receive(int fd, void *message, size_t size, int *fds, size_t *fd_co
     } while (received < 0 && errno == EINTR);
     if (received < 0)
         return -errno;
-    take_fds(&header, fds, fd_count);
+    take_fds(&header, fds);
     if (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) {
-        close_fds(fds, fd_count);
+        close_fds(fds);
         return -EMSGSIZE;
     }
     return received;

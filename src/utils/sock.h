@@ -12,6 +12,12 @@
 
 #define SOCK_FDS_MAX 8
 
+/* Descriptors that came with a message. */
+struct sock_fds {
+    int values[SOCK_FDS_MAX];
+    size_t count; /* in: so many are wanted at most; out: so many came, which the caller closes */
+};
+
 struct sock_peer {
     pid_t pid; /* in our pid namespace; 0 where it has none there */
     uid_t uid;
@@ -31,8 +37,7 @@ int sock_send(int fd, const void *message, size_t size, const int *fds, size_t f
 /*
  * Receives one message. Returns its length, 0 at the end, -EAGAIN where none came within timeout_ms
  * (0: at once, -1: for ever), -EMSGSIZE where it was longer than `size` (its descriptors are
- * closed). Descriptors beyond *fd_count are closed; *fd_count becomes the number received, which
- * the caller closes.
+ * closed). Descriptors beyond fds->count are closed, all of them where `fds` is NULL.
  */
-ssize_t sock_receive(int fd, void *message, size_t size, int *fds, size_t *fd_count,
+ssize_t sock_receive(int fd, void *message, size_t size, struct sock_fds *fds,
                      int timeout_ms) MUST_CHECK;

@@ -50,8 +50,7 @@ static struct {
 static int ask(struct wire_request *request, void *args)
 {
     uint8_t message[4096];
-    int fds[1];
-    size_t fd_count = 1;
+    struct sock_fds fds = {.count = 1};
     ssize_t size;
 
     request->magic = WIRE_MAGIC;
@@ -61,12 +60,12 @@ static int ask(struct wire_request *request, void *args)
         memcpy(message + sizeof(*request), args, request->args_bytes + request->params_bytes);
     size = (ssize_t)(sizeof(*request) + request->args_bytes + request->params_bytes);
     MUST(sock_send(program.connection, message, (size_t)size, NULL, 0) >= 0);
-    size = sock_receive(program.connection, message, sizeof(message), fds, &fd_count, -1);
+    size = sock_receive(program.connection, message, sizeof(message), &fds, -1);
     MUST(size >= (ssize_t)sizeof(program.reply));
     memcpy(&program.reply, message, sizeof(program.reply));
     if (args)
         memcpy(args, message + sizeof(program.reply), (size_t)size - sizeof(program.reply));
-    return fd_count > 0 ? fds[0] : -1;
+    return fds.count > 0 ? fds.values[0] : -1;
 }
 
 static int open_node(enum wire_node node, uint64_t *ret_inode)
