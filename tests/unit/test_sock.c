@@ -90,7 +90,7 @@ TEST(a_listening_socket_is_private_and_tells_who_came)
     CHECK_EQ(stat(path, &status), 0);
     CHECK_EQ(status.st_mode & 0777, 0600);
     CHECK_OK(sock_connect(&client, path, 100, &err), &err);
-    server = accept4(listener, NULL, SOCK_CLOEXEC);
+    server = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
     CHECK(server >= 0);
     CHECK_OK(sock_get_peer(&peer, server, &err), &err);
     CHECK_EQ(peer.pid, getpid());
