@@ -1,6 +1,8 @@
 #include "supervisor/telemetry.h"
 
+#include "abi/cuda.h"
 #include "abi/nvml.h"
+#include "macro/driver.h"
 #include "utils/str.h"
 
 #include <dlfcn.h>
@@ -10,6 +12,10 @@
 #define TELEMETRY_GPUS_MAX 64
 #define PROCESSES_MAX      1024
 #define SAMPLES_MAX        128
+
+#define HOOK(library, symbol, version, class, policy, words, ...)                                  \
+    DRIVER_TYPE(library, symbol, __VA_ARGS__);
+#include "macro/driver.def"
 
 /* What we need of NVML; all of it is there in every driver since 510 (NVML API reference). */
 #define NVML_FUNCTIONS(row)                                                                        \
@@ -25,7 +31,7 @@ struct telemetry {
     nvmlDevice_t devices[TELEMETRY_GPUS_MAX];
     char names[TELEMETRY_GPUS_MAX][96];
     nvmlProcessInfo_t processes[PROCESSES_MAX];
-#define MEMBER(function) __typeof__(function) *function;
+#define MEMBER(function) next_##function *function;
     NVML_FUNCTIONS(MEMBER)
 #undef MEMBER
 };
