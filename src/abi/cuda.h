@@ -1,8 +1,8 @@
 #pragma once
 /*
- * cuda - the CUDA driver API as far as this project calls or simulates it, in our own words, so that
- * builds need no toolkit. Source of the facts: the CUDA 13.0 driver API documentation (data types,
- * error handling, device, context, memory, virtual memory, stream, event, execution, graph);
+ * cuda - the CUDA driver API as far as this project calls or simulates it, in our own words, so
+ * that builds need no toolkit. Source of the facts: the CUDA 13.0 driver API documentation (data
+ * types, error handling, device, context, memory, virtual memory, stream, event, execution, graph);
  * tests/abi compares sizes, values and prototypes with a toolkit's cuda.h.
  */
 #include <stddef.h>

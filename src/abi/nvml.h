@@ -1,8 +1,8 @@
 #pragma once
 /*
- * nvml - the NVIDIA management library's API as far as this project calls or simulates it, in our own
- * words. Source of the facts: the NVML API reference of CUDA 13.0; tests/abi compares sizes, values and
- * prototypes with a toolkit's nvml.h.
+ * nvml - the NVIDIA management library's API as far as this project calls or simulates it, in our
+ * own words. Source of the facts: the NVML API reference of CUDA 13.0; tests/abi compares sizes,
+ * values and prototypes with a toolkit's nvml.h.
  */
 #include <stdint.h>
 
