@@ -1,0 +1,76 @@
+#pragma once
+/*
+ * governor - keeps one tenant to its share of one GPU, step by step: reads the switch records, plans from
+ * the facts of all tenants, sets slices, runs the budget law and switches channels. One thread steps it;
+ * it makes the driver's calls itself, so a step takes as long as those do.
+ *
+ * Invariants: 1. a lease is published before the first channel is taken off and withdrawn after the last
+ * is back. 2. Nothing is taken off unless a guard watches the lease. 3. Whoever frees a governor has
+ * released it.
+ */
+#include "erl/budget.h"
+#include "erl/slices.h"
+#include "ipc/region.h"
+#include "supervisor/census.h"
+#include "supervisor/controller.h"
+#include "supervisor/roster.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define GOVERNOR_PEERS_MAX (SLICES_TENANTS_MAX - 1)
+
+/* What the thread passes into each step. */
+struct governor_input {
+    struct controller_quota quota;
+    struct roster *roster; /* nobody else changes it during the step */
+    const struct region_control *const *peers;
+    size_t peer_count;
+    uint32_t busy_percent; /* NVML's newest sample; UINT32_MAX: none */
+    uint64_t busy_stamp;   /* differs for each sample */
+};
+
+/* NVML's slow correction for a tenant that idles by itself while alone. */
+struct governor_idle {
+    uint32_t factor_milli, smoothed_percent;
+    uint64_t stamp;
+};
+
+/* Sums of the running second, and the last full one's results. */
+struct governor_second {
+    uint64_t begin_ns, off_ns, off_since_ns, switch_count;
+    int64_t net_ns;
+    bool was_shared; /* another tenant or our own switching made the records mean something */
+};
+
+struct governor {
+    struct region_control *control; /* of it, this tenant's slot is written */
+    uint32_t slot;
+    const struct gpus_card *card;
+    struct sampler *sampler; /* NULL: none yet, or refused */
+    uint64_t sampler_retry_ns, lost_count;
+    struct census census;
+    struct slices_plan plan;
+    struct budget budget;
+    bool is_capped; /* the budget law is running */
+    bool is_off;    /* we have taken channels off */
+    bool has_active_peer;
+    struct governor_idle idle;
+    struct governor_second second;
+    uint64_t plan_ns, facts_ns; /* when each is due */
+    uint64_t call_ns;           /* how long a switch takes: moving average */
+    uint64_t disabled_ns;       /* begin of the newest disable */
+    uint32_t inert_count;       /* disables in a row without effect */
+    struct controller_state state;
+};
+
+void governor_init(struct governor *governor, struct region_control *control, uint32_t slot,
+                   const struct gpus_card *card);
+void governor_fini(struct governor *governor);
+
+/* Does what is due; returns the instant of the next step. */
+uint64_t governor_step(struct governor *governor, const struct governor_input *input);
+
+/* Puts every channel back, whatever the state. */
+void governor_release(struct governor *governor, struct roster *roster);
