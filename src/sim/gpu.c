@@ -10,6 +10,7 @@
 #define LATENCY_MIN_NS    UINT64_C(12000)
 #define LATENCY_MEDIAN_NS UINT64_C(16000)
 #define LATENCY_P99_NS    UINT64_C(36000)
+#define BLOCKED_LOOK_NS   UINT64_C(50000)
 #define PEEK_MAX          64
 
 #define GROUP(list_node)   CONTAINER_OF(list_node, struct gpu_group, node)
@@ -331,8 +332,9 @@ static uint64_t channel_wake_ns(const struct gpu_channel *channel, uint64_t want
         return gpu->now_ns;
     if (!channel->has_work)
         return GPU_NEVER;
+    /* By whom, only the source knows: any event may be the one. */
     if (channel->is_blocked)
-        return next_event_ns(gpu);
+        return max_u64(next_event_ns(gpu), gpu->now_ns + BLOCKED_LOOK_NS);
     if (!channel->is_enabled)
         return channel->switch_count > 0 ? channel->switches[0].time_ns : GPU_NEVER;
     start_ns = max_u64(gpu->now_ns, channel->ready_ns);

@@ -153,7 +153,10 @@ void gpu_lose(struct gpu *gpu);
 /* Brings the model up to an instant; one that has passed already is now. */
 void gpu_advance(struct gpu *gpu, uint64_t to_ns);
 
-/* An instant no later than the next at which somebody who waits must be told; GPU_NEVER if none. */
+/*
+ * An instant no later than the next at which somebody who waits must be told, or 50 us after it for
+ * a channel that is blocked by another; GPU_NEVER if nobody waits.
+ */
 uint64_t gpu_wake_ns(struct gpu *gpu);
 
 /* Whether anything is submitted and not done. */
