@@ -1,16 +1,17 @@
 #pragma once
 /*
- * budget - the law that keeps one tenant to its cap on one GPU: a budget of measured GPU time in short
- * windows, with carry-over, and looks at the measure at the earliest instant at which the budget can be
- * used up. docs/design/control-law.md has its derivation and results. Time and measure are passed in.
+ * budget - the law that keeps one tenant to its cap on one GPU: a budget of measured GPU time in
+ * short windows, with carry-over, and looks at the measure at the earliest instant at which the
+ * budget can be used up. docs/design/control-law.md has its derivation and results. Time and
+ * measure are passed in.
  *
  * States and who makes the transitions (budget_step()):
  *
  *   ON    channels enabled; a look or the next window is due at wake_ns
  *   OFF   channels disabled until the next window (or until a larger cap pays for more)
  *
- * Invariants: 1. every stay in OFF ends at a window's start at the latest. 2. The balance lies within
- * [-BUDGET_DEBT_NS, two windows' budgets]. 3. A tenant below its cap is never disabled.
+ * Invariants: 1. every stay in OFF ends at a window's start at the latest. 2. The balance lies
+ * within [-BUDGET_DEBT_NS, two windows' budgets]. 3. A tenant below its cap is never disabled.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -48,9 +49,9 @@ struct budget {
 void budget_init(struct budget *budget, const struct budget_parameters *parameters);
 
 /*
- * To be called at wake_ns or as soon after as may be, with a fresh measure. Says what to do with the
- * channels; the caller does it and calls budget_done(). `may_disable` false (no call left in the rate
- * limit, a guard not armed): the overrun is carried.
+ * To be called at wake_ns or as soon after as may be, with a fresh measure. Says what to do with
+ * the channels; the caller does it and calls budget_done(). `may_disable` false (no call left in
+ * the rate limit, a guard not armed): the overrun is carried.
  */
 enum budget_action budget_step(struct budget *budget, uint64_t now_ns,
                                const struct budget_measure *measure, bool may_disable);
@@ -60,5 +61,8 @@ enum budget_action budget_change(struct budget *budget, uint64_t now_ns,
                                  const struct budget_measure *measure,
                                  const struct budget_parameters *parameters, bool may_disable);
 
-/* The measure starts anew (records were lost, the sampler was reopened): no use is charged for the gap. */
+/*
+ * The measure starts anew (records were lost, the sampler was reopened): no use is charged for the
+ * gap.
+ */
 void budget_resume(struct budget *budget, const struct budget_measure *measure);

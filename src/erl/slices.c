@@ -55,8 +55,10 @@ static struct sums sum_up(const struct slices_tenant *tenants, size_t count)
     return sums;
 }
 
-/* 20 ms for one or two capped tenants, 50 for up to five, 100 for up to ten; beyond, so long that two
- * calls a window and tenant stay within the rate. All divide or are multiples of 100 ms. */
+/*
+ * 20 ms for one or two capped tenants, 50 for up to five, 100 for up to ten; beyond, so long that
+ * two calls a window and tenant stay within the rate. All divide or are multiples of 100 ms.
+ */
 static uint64_t choose_window_ns(uint32_t capped_count)
 {
     uint32_t calls = 2 * capped_count, per_window = SLICES_CALLS_PER_SECOND / 10;
@@ -68,8 +70,10 @@ static uint64_t choose_window_ns(uint32_t capped_count)
     return 100 * NS_PER_MS * ((calls + per_window - 1) / per_window);
 }
 
-/* The cap, unless the caps exceed the whole: then a part of the whole by weight, and no more than the
- * cap. What a small cap leaves of its part goes to the others in further rounds. */
+/*
+ * The cap, unless the caps exceed the whole: then a part of the whole by weight, and no more than
+ * the cap. What a small cap leaves of its part goes to the others in further rounds.
+ */
 static void share_caps(struct slices_plan *plans, const struct slices_tenant *tenants, size_t count,
                        const struct sums *sums)
 {
@@ -100,7 +104,9 @@ static void share_caps(struct slices_plan *plans, const struct slices_tenant *te
     }
 }
 
-/* Windows begin W x (the sum of the caps before it) after each other, so that runs do not overlap. */
+/*
+ * Windows begin W x (the sum of the caps before it) after each other, so that runs do not overlap.
+ */
 static void set_windows(struct slices_plan *plans, const struct slices_tenant *tenants,
                         size_t count, const struct sums *sums)
 {
@@ -126,7 +132,9 @@ static uint64_t clamp_us(uint64_t slice_us, uint64_t least_us)
     return slice_us > SLICE_MOST_US ? SLICE_MOST_US : slice_us;
 }
 
-/* A capped tenant gets its budget in one run: 1.35 times it, so that the slice does not end first. */
+/*
+ * A capped tenant gets its budget in one run: 1.35 times it, so that the slice does not end first.
+ */
 static uint64_t capped_slice_us(const struct slices_plan *plan)
 {
     return clamp_us(plan->window_ns / 1000 * plan->cap_milli_percent / WHOLE * 27 / 20, 1000);

@@ -1,12 +1,13 @@
 #pragma once
 /*
- * slices - what every tenant of one GPU is entitled to, and the time slices, windows and phases that give
- * it: a pure function of the tenants' facts. Each supervisor plans for itself from the same facts and
- * so comes to the same plan; nobody leads.
+ * slices - what every tenant of one GPU is entitled to, and the time slices, windows and phases
+ * that give it: a pure function of the tenants' facts. Each supervisor plans for itself from the
+ * same facts and so comes to the same plan; nobody leads.
  *
  * Promises: shares in proportion to weight, whatever number of groups a tenant has; a capped tenant
- * gets its cap first as long as the caps sum to at most 100 %, beyond that in proportion to weight; no
- * more than SLICES_CALLS_PER_SECOND switch calls a second on the GPU, whatever the number of tenants.
+ * gets its cap first as long as the caps sum to at most 100 %, beyond that in proportion to weight;
+ * no more than SLICES_CALLS_PER_SECOND switch calls a second on the GPU, whatever the number of
+ * tenants.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -34,6 +35,8 @@ struct slices_plan {
     uint64_t window_ns, phase_ns;    /* of its budget; 0 where it has no cap */
 };
 
-/* plans[i] is for tenants[i]; at most SLICES_TENANTS_MAX are looked at, the rest get the default plan
- * of a tenant alone. */
+/*
+ * plans[i] is for tenants[i]; at most SLICES_TENANTS_MAX are looked at, the rest get the default
+ * plan of a tenant alone.
+ */
 void slices_plan(struct slices_plan *plans, const struct slices_tenant *tenants, size_t count);

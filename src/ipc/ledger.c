@@ -1,24 +1,26 @@
 /*
- * The protocol. `total` is one word for each GPU slot: pages, and the stamp (intent, sequence) of the
- * change that wrote it last. A row has several intents; a thread claims one for one change:
+ * The protocol. `total` is one word for each GPU slot: pages, and the stamp (intent, sequence) of
+ * the change that wrote it last. A row has several intents; a thread claims one for one change:
  *
  *   IDLE     nothing under way; what the intent stands for is used_pages
- *   PENDING  begin():  a change of `slot` is announced; used_pages[slot] will become after_pages. It
+ *   PENDING  begin():  a change of `slot` is announced; used_pages[slot] becomes after_pages. It
  *                      has happened if the slot's total carries the intent's stamp, else not
  *   DONE     settle(): it has happened, though another stamp may be in the total by now
  *   IDLE     finish(): used_pages is up to date, or the change was given up
  *
  * 1. A change happens at the compare-and-swap of the total in apply(), and at no other instant.
- * 2. Whoever replaces a stamp in a total marks its intent DONE first if that one is PENDING. So of a
- *    PENDING intent whose stamp is not in the total, nothing has happened yet; where its process is
- *    dead, nothing will.
+ * 2. Whoever replaces a stamp in a total marks its intent DONE first if that one is PENDING. So of
+ *    a PENDING intent whose stamp is not in the total, nothing has happened yet; where its process
+ *    is dead, nothing will.
  * 3. A sequence goes up with each change and is kept when a row is used anew. A total never carries
- *    the stamp of a change before it is made: begin() skips a sequence whose low bits are still there.
+ *    the stamp of a change before it is made: begin() skips a sequence whose low bits are still
+ *    there.
  * 4. The total of a slot is at every instant the sum, over all intents of all rows, of after_pages
  *    where a change of that slot has happened and of used_pages elsewhere. used_pages of one intent
  *    may be negative (memory is freed by another thread than the one that took it): sums count.
  * 5. A reaper changes a dead row by the same protocol, as its intent 0. A row whose sums are given
- *    back is marked empty before its words are cleared, so that a second reaper does not count them.
+ *    back is marked empty before its words are cleared, so that a second reaper does not count
+ *    them.
  *
  * What 23 bits of sequence in a stamp cannot tell apart: a thread that sleeps between settle() and
  * the swap of apply() while its total comes back to the very same pages, intent and sequence, 2^23
@@ -446,7 +448,9 @@ static void rest_intent(struct ledger *ledger, uint32_t id)
 
     if (state_of(word) == IDLE)
         return;
-    /* Where the swap fails, somebody replaced the stamp after marking the intent: it is DONE (2). */
+    /*
+     * Where the swap fails, somebody replaced the stamp after marking the intent: it is DONE (2).
+     */
     if (state_of(word) == PENDING && !is_stamped(total, id, word) &&
         cas_ordered(&intent->word, &word, make_word(IDLE, change.slot, change.sequence)))
         return;

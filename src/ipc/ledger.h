@@ -10,7 +10,8 @@
  * (ledger.c has the protocol, tests/spin/ledger.pml its model).
  *
  * Any number of threads of a process use its row at once. Guest-safe: no allocation, no stdio.
- * Nothing in the memory is trusted: garbage makes figures wrong, and the tenant is the one it harms.
+ * Nothing in the memory is trusted: garbage makes figures wrong, and the tenant is the one it
+ * harms.
  */
 #include "ipc/region.h"
 #include "utils/attr.h"
@@ -29,7 +30,9 @@
 
 struct ledger;
 
-/* A process's row. The stamp is of this use of the row alone, never 0: a row used anew has another. */
+/*
+ * A process's row. The stamp is of this use of the row alone, never 0: a row used anew has another.
+ */
 struct ledger_row {
     uint32_t index;
     uint32_t reserved;
@@ -81,9 +84,9 @@ uint64_t ledger_row_used(struct ledger *ledger, uint32_t index, uint32_t slot);
 
 /*
  * The supervisor's: gives back all that a row holds and frees the row. No thread of its process may
- * run any more. May be killed at any instant and called again, by its successor too; one caller at a
- * time. -ESTALE: the row is already another's or nobody's; -EBUSY: the words would not rest (garbage
- * is being written), to be called again later.
+ * run any more. May be killed at any instant and called again, by its successor too; one caller at
+ * a time. -ESTALE: the row is already another's or nobody's; -EBUSY: the words would not rest
+ * (garbage is being written), to be called again later.
  */
 int ledger_reap(struct ledger *ledger, const struct ledger_row *row) MUST_CHECK;
 

@@ -39,8 +39,8 @@ static uint64_t rounded_size(const struct charge *charge)
 }
 
 /*
- * Which device a new object below `parent` takes its memory from. A parent that is not kept (of another
- * class) lies below the client's device too. False where nothing is known of the client.
+ * Which device a new object below `parent` takes its memory from. A parent that is not kept (of
+ * another class) lies below the client's device too. False where nothing is known of the client.
  */
 static bool find_device(struct judgement *judgement, const struct charge *charge,
                         uint32_t *ret_device_instance)
@@ -95,11 +95,17 @@ static void record(struct judgement *judgement, const struct charge *charge,
         object->device_instance = device_instance;
         object->bytes = bytes;
     }
-    /* Without a record the bytes stay charged until the process ends: too much rather than too little. */
+    /*
+     * Without a record the bytes stay charged until the process ends: too much rather than too
+     * little.
+     */
     judgement_unlock(judgement);
 }
 
-/* Brings what was reserved to what was granted; false where the rest of the quota is too small for it. */
+/*
+ * Brings what was reserved to what was granted; false where the rest of the quota is too small for
+ * it.
+ */
 static bool adjust(struct judgement *judgement, uint32_t device_instance, uint64_t reserved,
                    uint64_t granted)
 {

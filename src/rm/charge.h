@@ -1,7 +1,7 @@
 #pragma once
 /*
- * charge - the decision on one block of video memory, whichever call asks for it. For the modules of `rm`
- * alone.
+ * charge - the decision on one block of video memory, whichever call asks for it. For the modules
+ * of `rm` alone.
  */
 #include "rm/judgement.h"
 

@@ -1,7 +1,7 @@
 #pragma once
 /*
- * judgement - a call while it is judged: our copies of its arguments, and where in them the words lie that
- * all calls have. For the modules of `rm` alone.
+ * judgement - a call while it is judged: our copies of its arguments, and where in them the words
+ * lie that all calls have. For the modules of `rm` alone.
  */
 #include "rm/mediator.h"
 
@@ -22,7 +22,10 @@ uint32_t judgement_get_u32(const void *bytes, size_t offset);
 uint64_t judgement_get_u64(const void *bytes, size_t offset);
 void judgement_put_u32(void *bytes, size_t offset, uint32_t value);
 
-/* Copies the arguments (`size` <= JUDGEMENT_ARGS_MAX), or parameters; a negative errno where unreadable. */
+/*
+ * Copies the arguments (`size` <= JUDGEMENT_ARGS_MAX), or parameters; a negative errno where
+ * unreadable.
+ */
 int judgement_read_args(struct judgement *judgement, uint64_t address, uint32_t size) MUST_CHECK;
 int judgement_read_params(struct judgement *judgement, uint64_t address, uint32_t size) MUST_CHECK;
 

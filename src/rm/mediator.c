@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* --- what is told -------------------------------------------------------------------------------- */
+/* --- what is told ---------------------------------------------------------------------------- */
 
 static struct port_event event_of(const struct registry *registry,
                                   const struct registry_object *object)
@@ -78,7 +78,7 @@ static void on_gone(void *context, const struct registry_object *object,
     port->tell(port->context, &event);
 }
 
-/* --- allocations ---------------------------------------------------------------------------------- */
+/* --- allocations ----------------------------------------------------------------------------- */
 
 static int pass_on(struct judgement *judgement)
 {
@@ -166,7 +166,9 @@ static int alloc_device(struct judgement *judgement, const struct rm_alloc_32 *a
     const struct port *port = judgement->mediator->port;
     struct part part = {.kind = REGISTRY_DEVICE};
 
-    /* Without parameters it is the first device. A size of 0 is the class's own (libcuda sends it). */
+    /*
+     * Without parameters it is the first device. A size of 0 is the class's own (libcuda sends it).
+     */
     if (alloc->params && alloc->params_size && alloc->params_size != RM_DEVICE_PARAMS_SIZE)
         return pass_on_counted(judgement);
     if (alloc->params) {
@@ -239,7 +241,7 @@ static int judge_alloc(struct judgement *judgement, uint64_t address, uint32_t s
     }
 }
 
-/* --- other calls ---------------------------------------------------------------------------------- */
+/* --- other calls ----------------------------------------------------------------------------- */
 
 static int judge_alloc_memory(struct judgement *judgement, uint64_t address, uint32_t size)
 {
@@ -397,7 +399,7 @@ static int judge_control(struct judgement *judgement, uint64_t address, uint32_t
     return rc;
 }
 
-/* --- the call ------------------------------------------------------------------------------------- */
+/* --- the call -------------------------------------------------------------------------------- */
 
 static const struct rule {
     uint32_t nr, size;
@@ -447,7 +449,7 @@ int mediator_call(struct mediator *mediator, const struct port_call *call)
     return judge(&judgement, transfer.nr, transfer.size, transfer.argument);
 }
 
-/* --- the rest ------------------------------------------------------------------------------------- */
+/* --- the rest -------------------------------------------------------------------------------- */
 
 void mediator_init(struct mediator *mediator, const struct port *port)
 {

@@ -1,17 +1,19 @@
 #pragma once
 /*
- * mediator - what one call to the resource manager means for a tenant: the call is judged, performed
- * through the port, and its answer recorded and, where it tells the size of a GPU, patched.
+ * mediator - what one call to the resource manager means for a tenant: the call is judged,
+ * performed through the port, and its answer recorded and, where it tells the size of a GPU,
+ * patched.
  *
- *   video memory     reserved before the driver is asked, rounded to its page size; given back where the driver
- *                    refuses; adjusted to what was granted. Beyond the quota the answer is RM_NO_MEMORY, in
- *                    the status word with ioctl returning 0, as the driver itself would
+ *   video memory     reserved before the driver is asked, rounded to its page size; given back
+ *                    where the driver refuses; adjusted to what was granted. Beyond the quota the
+ *                    answer is RM_NO_MEMORY, in the status word with ioctl returning 0, as the
+ *                    driver itself would
  *   a device         that the tenant may not use is refused with RM_INSUFFICIENT_PERMISSIONS
  *   sizes            of the frame buffer are made smaller to fit the quota, never larger
  *   groups, channels are told of, and freed ones too
  *
- * Any other call, and any known one of an unknown size, is passed on untouched; the latter are counted. Calls
- * may come from any number of threads; no lock is held while the driver is called.
+ * Any other call, and any known one of an unknown size, is passed on untouched; the latter are
+ * counted. Calls may come from any number of threads; no lock is held while the driver is called.
  */
 #include "rm/port.h"
 #include "rm/registry.h"
@@ -48,8 +50,8 @@ struct mediator_channel {
 };
 
 /*
- * Lists the channels that compute runs on, those of one client and device together; returns their number, at
- * most `max`.
+ * Lists the channels that compute runs on, those of one client and device together; returns their
+ * number, at most `max`.
  */
 size_t mediator_list_channels(struct mediator *mediator, struct mediator_channel *ret_channels,
                               size_t max);

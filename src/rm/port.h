@@ -1,10 +1,10 @@
 #pragma once
 /*
- * port - what the mediator needs from whoever carries a call: the process that makes it, or a supervisor
- * that performs it for one. `rm` knows neither; it knows this.
+ * port - what the mediator needs from whoever carries a call: the process that makes it, or a
+ * supervisor that performs it for one. `rm` knows neither; it knows this.
  *
- * reserve(), release(), get_memory() and tell() are called with the lock held and must neither block nor
- * call back; the others without it. perform() blocks as long as the driver does.
+ * reserve(), release(), get_memory() and tell() are called with the lock held and must neither
+ * block nor call back; the others without it. perform() blocks as long as the driver does.
  */
 #include "utils/attr.h"
 
@@ -21,9 +21,9 @@ struct port_call {
 };
 
 /*
- * The copies that a decision rests on; size 0: none was taken. A port that carries calls for somebody else
- * performs the call on these, so that nobody changes the arguments after they were judged; afterwards they
- * hold what the driver left, and so does the program's memory.
+ * The copies that a decision rests on; size 0: none was taken. A port that carries calls for
+ * somebody else performs the call on these, so that nobody changes the arguments after they were
+ * judged; afterwards they hold what the driver left, and so does the program's memory.
  */
 struct port_copies {
     uint64_t args_address, params_address;
@@ -59,7 +59,10 @@ struct port {
     int (*read)(void *context, uint64_t address, void *to, size_t size);
     int (*write)(void *context, uint64_t address, const void *from, size_t size);
 
-    /* The driver's answer: what ioctl returned, or a negative errno. Copies that were taken are renewed. */
+    /*
+     * The driver's answer: what ioctl returned, or a negative errno. Copies that were taken are
+     * renewed.
+     */
     int (*perform)(void *context, const struct port_call *call, struct port_copies *copies);
 
     /* Frees an object that the caller must not keep. */

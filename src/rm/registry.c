@@ -32,7 +32,7 @@ void registry_fini(struct registry *registry)
     registry_init(registry, gone, context);
 }
 
-/* --- storage --------------------------------------------------------------------------------------- */
+/* --- storage --------------------------------------------------------------------------------- */
 
 /* References count from 1, so that 0 is none. */
 struct registry_object *registry_at(const struct registry *registry, uint32_t reference)
@@ -150,7 +150,7 @@ static uint32_t take_object(struct registry *registry)
     return reference;
 }
 
-/* --- the tree --------------------------------------------------------------------------------------- */
+/* --- the tree -------------------------------------------------------------------------------- */
 
 static uint32_t *children_of(struct registry *registry, uint32_t parent)
 {

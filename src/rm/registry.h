@@ -1,15 +1,15 @@
 #pragma once
 /*
  * registry - the RM objects that matter to a tenant, as a tree for each client: clients, devices,
- * subdevices, blocks of video memory with their charged bytes, channel groups and channels. Objects of
- * other classes have none of these below them and are not kept.
+ * subdevices, blocks of video memory with their charged bytes, channel groups and channels. Objects
+ * of other classes have none of these below them and are not kept.
  *
- * Memory comes from mmap in chunks that are never moved, so a hook may use it where malloc must not be
- * called. The caller does the locking. Freeing an object removes all below it; blocks that were duplicated
- * are charged once, until the last duplicate goes.
+ * Memory comes from mmap in chunks that are never moved, so a hook may use it where malloc must not
+ * be called. The caller does the locking. Freeing an object removes all below it; blocks that were
+ * duplicated are charged once, until the last duplicate goes.
  *
- * Handles may be used again as soon as the driver has freed them, and the driver is called without a
- * lock. So every object has a stamp, and a free removes only what is older than the free itself.
+ * Handles may be used again as soon as the driver has freed them, and the driver is called without
+ * a lock. So every object has a stamp, and a free removes only what is older than the free itself.
  */
 #include "utils/attr.h"
 
@@ -68,8 +68,9 @@ void registry_fini(struct registry *registry);
 bool registry_has_room(struct registry *registry) MUST_CHECK;
 
 /*
- * Adds a client, or an object below `parent` (the client's own handle: below the client). What had the same
- * handle is gone (the driver gave the handle out again). NULL without room or where the client is not known.
+ * Adds a client, or an object below `parent` (the client's own handle: below the client). What had
+ * the same handle is gone (the driver gave the handle out again). NULL without room or where the
+ * client is not known.
  */
 struct registry_object *registry_add_client(struct registry *registry, uint32_t client,
                                             uint64_t file_id) MUST_CHECK;
@@ -97,8 +98,8 @@ void registry_remove(struct registry *registry, uint32_t client, uint32_t handle
 void registry_remove_file(struct registry *registry, uint64_t file_id);
 
 /*
- * Walks the tree below `root` (NULL: all clients), parents first: begin with `at` = NULL, end at NULL. The
- * registry must not change meanwhile.
+ * Walks the tree below `root` (NULL: all clients), parents first: begin with `at` = NULL, end at
+ * NULL. The registry must not change meanwhile.
  */
 struct registry_object *registry_next(const struct registry *registry,
                                       const struct registry_object *root,

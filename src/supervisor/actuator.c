@@ -32,7 +32,10 @@ int actuator_set_slices(struct roster *roster, uint64_t slice_us, uint32_t *ret_
     return first ? first : calls;
 }
 
-/* One call: up to RM_DISABLE_CHANNELS_MAX channels, each with its own client, on the first one's file. */
+/*
+ * One call: up to RM_DISABLE_CHANNELS_MAX channels, each with its own client, on the first one's
+ * file.
+ */
 struct batch {
     struct roster_entry *entries[RM_DISABLE_CHANNELS_MAX];
     size_t count;

@@ -14,9 +14,10 @@
 int actuator_set_slices(struct roster *roster, uint64_t slice_us, uint32_t *ret_status) MUST_CHECK;
 
 /*
- * Takes the compute channels of armed processes off the GPU, or puts back those that are off. Channels
- * of several processes share calls. Returns the number of calls made or the first negative errno; a
- * channel whose call failed on enabling still counts as disabled, so that the next enable tries again.
+ * Takes the compute channels of armed processes off the GPU, or puts back those that are off.
+ * Channels of several processes share calls. Returns the number of calls made or the first negative
+ * errno; a channel whose call failed on enabling still counts as disabled, so that the next enable
+ * tries again.
  */
 int actuator_switch(struct roster *roster, bool is_disable, uint32_t *ret_status) MUST_CHECK;
 

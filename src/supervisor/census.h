@@ -1,7 +1,8 @@
 #pragma once
 /*
- * census - what the switch records say of one tenant on one GPU: the time its processes had, net of what
- * switching costs, which of them are busy, and whether anybody else is. Arithmetic on a sampler.
+ * census - what the switch records say of one tenant on one GPU: the time its processes had, net of
+ * what switching costs, which of them are busy, and whether anybody else is. Arithmetic on a
+ * sampler.
  */
 #include "supervisor/roster.h"
 #include "supervisor/sampler.h"
@@ -11,7 +12,10 @@
 #include <stdint.h>
 
 #define CENSUS_PROCESSES_MAX 256
-/* A closed interval contains its own preemption and save: 65 to 122 us seen (docs/design/control-law.md). */
+/*
+ * A closed interval contains its own preemption and save: 65 to 122 us seen
+ * (docs/design/control-law.md).
+ */
 #define CENSUS_SAVE_NS INT64_C(95000)
 
 struct census_process {

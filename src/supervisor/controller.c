@@ -18,8 +18,8 @@
 #define ARMED_MAX 1024
 
 /*
- * One GPU of the tenant. Its thread, started with the first object, steps the governor without the lock;
- * is_stepping says so, and whoever takes objects or peers away waits for its end.
+ * One GPU of the tenant. Its thread, started with the first object, steps the governor without the
+ * lock; is_stepping says so, and whoever takes objects or peers away waits for its end.
  */
 struct slot {
     struct controller *controller;

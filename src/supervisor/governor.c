@@ -164,7 +164,9 @@ static void disable_newcomers(struct governor *governor, struct roster *roster)
     note_call(governor, begin_ns, actuator_switch(roster, true, &status));
 }
 
-/* A disable without an end record, the tenant still there: such a driver accepts and does nothing. */
+/*
+ * A disable without an end record, the tenant still there: such a driver accepts and does nothing.
+ */
 static void judge_disable(struct governor *governor, uint64_t now_ns)
 {
     if (!governor->is_off || !governor->disabled_ns || !governor->sampler ||

@@ -1,12 +1,12 @@
 #pragma once
 /*
- * governor - keeps one tenant to its share of one GPU, step by step: reads the switch records, plans from
- * the facts of all tenants, sets slices, runs the budget law and switches channels. One thread steps it;
- * it makes the driver's calls itself, so a step takes as long as those do.
+ * governor - keeps one tenant to its share of one GPU, step by step: reads the switch records,
+ * plans from the facts of all tenants, sets slices, runs the budget law and switches channels. One
+ * thread steps it; it makes the driver's calls itself, so a step takes as long as those do.
  *
- * Invariants: 1. a lease is published before the first channel is taken off and withdrawn after the last
- * is back. 2. Nothing is taken off unless a guard watches the lease. 3. Whoever frees a governor has
- * released it.
+ * Invariants: 1. a lease is published before the first channel is taken off and withdrawn after the
+ * last is back. 2. Nothing is taken off unless a guard watches the lease. 3. Whoever frees a
+ * governor has released it.
  */
 #include "erl/budget.h"
 #include "erl/slices.h"

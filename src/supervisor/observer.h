@@ -1,7 +1,7 @@
 #pragma once
 /*
- * observer - NVML's utilisation of GPUs, read in a thread of its own: a reading takes over a millisecond
- * and loading NVML tens of them, which no timing thread may wait for.
+ * observer - NVML's utilisation of GPUs, read in a thread of its own: a reading takes over a
+ * millisecond and loading NVML tens of them, which no timing thread may wait for.
  */
 #include "utils/attr.h"
 #include "utils/err.h"

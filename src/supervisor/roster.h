@@ -1,7 +1,8 @@
 #pragma once
 /*
- * roster - the channel groups and channels of one tenant on one GPU, and what was last done to them. Plain
- * data: who shares it between threads brings the lock. Entries keep their places until removed.
+ * roster - the channel groups and channels of one tenant on one GPU, and what was last done to
+ * them. Plain data: who shares it between threads brings the lock. Entries keep their places until
+ * removed.
  */
 #include "supervisor/controller.h"
 #include "utils/attr.h"
