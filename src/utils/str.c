@@ -103,7 +103,9 @@ static void add_number(struct str *str, const struct conversion *conversion, va_
         *--begin = '0';
     } else {
         begin = write_digits(end, read_unsigned(conversion->length, args),
-                             conversion->kind == 'x' ? 16 : 10);
+                             conversion->kind == 'x' || conversion->kind == 'X' ? 16 : 10);
+        for (char *digit = begin; conversion->kind == 'X' && digit < end; digit++)
+            *digit = *digit >= 'a' ? (char)(*digit - 'a' + 'A') : *digit;
     }
     add_padded(str, conversion, begin, (size_t)(end - begin));
 }

@@ -43,3 +43,11 @@ TEST(smallest_number_is_written_whole)
     CHECK(str_format(text, sizeof(text), "%lld", (long long)INT64_MIN));
     CHECK_STR_EQ(text, "-9223372036854775808");
 }
+
+TEST(numbers_are_written_in_hexadecimal_of_either_case)
+{
+    char text[64];
+
+    CHECK(str_format(text, sizeof(text), "%08X:%02X|%x|%lX", 0x1Bu, 0xABu, 0xABu, 0xCAFE12ul));
+    CHECK_STR_EQ(text, "0000001B:AB|ab|CAFE12");
+}
