@@ -5,7 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
-#define READ_TRIES 1000
+#define READ_TRIES  1000
+#define FACTS_WORDS (sizeof(struct region_facts) / sizeof(uint64_t))
 
 int region_check_control(const struct region_control *control, struct err *err)
 {
@@ -27,16 +28,17 @@ bool region_read_facts(const struct region_gpu *gpu, struct region_facts *ret_fa
     for (int i = 0; i < READ_TRIES; i++) {
         /* Pairs with the release of region_write_facts(): what follows was complete then. */
         uint32_t before = load_acquire(&gpu->sequence);
-        struct region_facts facts;
+        uint64_t words[FACTS_WORDS];
 
         if (before & 1)
             continue;
-        memcpy(&facts, &gpu->facts, sizeof(facts));
+        for (size_t word = 0; word < FACTS_WORDS; word++)
+            words[word] = load_relaxed(&gpu->facts_words[word]);
         /* The copy is done before the sequence is looked at again. */
         atomic_thread_fence(memory_order_acquire);
         if (load_relaxed(&gpu->sequence) != before)
             continue;
-        *ret_facts = facts;
+        memcpy(ret_facts, words, sizeof(*ret_facts));
         return true;
     }
     return false;
@@ -45,11 +47,14 @@ bool region_read_facts(const struct region_gpu *gpu, struct region_facts *ret_fa
 void region_write_facts(struct region_gpu *gpu, const struct region_facts *facts)
 {
     uint32_t sequence = load_relaxed(&gpu->sequence);
+    uint64_t words[FACTS_WORDS];
 
+    memcpy(words, facts, sizeof(words));
     store_relaxed(&gpu->sequence, sequence + 1);
     /* No reader sees a new word of the facts under the old sequence. */
     atomic_thread_fence(memory_order_release);
-    memcpy(&gpu->facts, facts, sizeof(*facts));
+    for (size_t word = 0; word < FACTS_WORDS; word++)
+        store_relaxed(&gpu->facts_words[word], words[word]);
     /* Pairs with the acquire of region_read_facts(). */
     store_release(&gpu->sequence, sequence + 2);
 }

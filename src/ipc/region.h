@@ -61,7 +61,10 @@ struct region_gpu {
     _Atomic uint64_t lease_ns;
     _Atomic uint32_t sequence;
     uint32_t reserved;
-    struct region_facts facts;
+    union {
+        struct region_facts facts;       /* for what nobody shares yet */
+        _Atomic uint64_t facts_words[6]; /* relaxed, between two looks at the sequence */
+    };
 };
 
 struct region_control {
@@ -75,7 +78,7 @@ struct region_control {
     struct region_gpu gpus[REGION_GPUS_MAX];
 };
 
-_Static_assert(sizeof(struct region_facts) == 48, "region layout");
+_Static_assert(sizeof(struct region_facts) == 6 * sizeof(uint64_t), "region layout");
 _Static_assert(sizeof(struct region_gpu) == 144, "region layout");
 _Static_assert(sizeof(struct region_control) == 104 + 16 * 144, "region layout");
 
