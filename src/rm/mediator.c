@@ -51,7 +51,7 @@ static void announce_below(struct mediator *mediator, const struct registry_obje
     struct registry_object *at = NULL;
 
     while ((at = registry_next(&mediator->registry, root, at)))
-        if (is_scheduled(at))
+        if (is_scheduled(at) && !at->is_inherited)
             announce(mediator, at);
 }
 
@@ -477,33 +477,34 @@ void mediator_tell_all(struct mediator *mediator)
     mediator->port->unlock(mediator->port->context);
 }
 
-void mediator_forget_charges(struct mediator *mediator)
+void mediator_begin_as_child(struct mediator *mediator)
 {
     struct registry_object *at = NULL;
 
     mediator->port->lock(mediator->port->context);
-    while ((at = registry_next(&mediator->registry, NULL, at)))
+    while ((at = registry_next(&mediator->registry, NULL, at))) {
         at->bytes = 0;
+        at->is_inherited = 1;
+        at->is_announced = 0;
+    }
     mediator->port->unlock(mediator->port->context);
-}
-
-uint64_t mediator_get_charged(struct mediator *mediator, uint32_t device_instance)
-{
-    const struct registry_object *at = NULL;
-    uint64_t bytes = 0;
-
-    mediator->port->lock(mediator->port->context);
-    while ((at = registry_next(&mediator->registry, NULL, at)))
-        if (at->kind == REGISTRY_MEMORY && at->device_instance == device_instance)
-            bytes += at->bytes;
-    mediator->port->unlock(mediator->port->context);
-    return bytes;
 }
 
 /* Graphics and compute, its parts under MIG, and what could not be read. */
 static bool is_compute(const struct registry_object *object)
 {
-    return object->kind == REGISTRY_CHANNEL && object->engine <= RM_ENGINE_GRAPHICS_LAST;
+    return object->kind == REGISTRY_CHANNEL && !object->is_inherited &&
+           object->engine <= RM_ENGINE_GRAPHICS_LAST;
+}
+
+bool mediator_is_known(unsigned long request)
+{
+    uint32_t nr = _IOC_NR(request), size = _IOC_SIZE(request);
+
+    for (size_t i = 0; i < ARRAY_LENGTH(rules); i++)
+        if (rules[i].nr == nr && rules[i].size == size)
+            return true;
+    return nr == RM_NR_TRANSFER && size == sizeof(struct rm_transfer);
 }
 
 size_t mediator_list_channels(struct mediator *mediator, struct mediator_channel *ret_channels,

@@ -38,11 +38,14 @@ void mediator_close_file(struct mediator *mediator, uint64_t file_id);
 /* Tells of every group and channel again. */
 void mediator_tell_all(struct mediator *mediator);
 
-/* In a forked child: objects stay known, their memory is charged to the parent. */
-void mediator_forget_charges(struct mediator *mediator);
+/*
+ * In a forked child: objects stay known; their memory is charged to the parent, which tells of
+ * them.
+ */
+void mediator_begin_as_child(struct mediator *mediator);
 
-/* Bytes charged for objects below the devices with this instance. */
-uint64_t mediator_get_charged(struct mediator *mediator, uint32_t device_instance);
+/* Whether a request has the number and size of a call that is judged. */
+bool mediator_is_known(unsigned long request);
 
 struct mediator_channel {
     uint64_t file_id;

@@ -35,6 +35,7 @@ struct registry_object {
     uint32_t device_instance; /* of a device and all below it */
     uint32_t engine;          /* of groups and channels */
     uint32_t is_announced;    /* groups and channels: somebody was told */
+    uint32_t is_inherited;    /* a forked child's: the parent's to tell of */
     uint64_t bytes;           /* charged for a block of memory */
     uint64_t file_id;         /* of a client */
     uint64_t stamp;

@@ -1,0 +1,213 @@
+#include "cuda-limiter/transport.h"
+
+#include "abi/rm.h"
+#include "cuda-limiter/guard.h"
+#include "cuda-limiter/guest.h"
+#include "cuda-limiter/next.h"
+#include "cuda-limiter/quota.h"
+#include "cuda-limiter/teller.h"
+#include "cuda-limiter/tether.h"
+#include "utils/atomics.h"
+#include "utils/clock.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+/* Below this nothing is ever mapped. */
+#define ADDRESS_MIN 4096u
+
+/*
+ * The driver has just read and written this call's memory, so it is there. Before that a bad
+ * pointer must become the driver's EFAULT, not our crash.
+ */
+static __thread bool is_proven;
+
+static void *pointer_to(uint64_t address)
+{
+    return (void *)(uintptr_t)address; /* NOLINT: the program's own pointer, out of a call */
+}
+
+/* Copies through the kernel, which says EFAULT where we would crash. */
+static int copy_checked(uint64_t address, void *ours, size_t size, bool is_write)
+{
+    struct iovec local = {.iov_base = ours, .iov_len = size};
+    struct iovec remote = {.iov_base = pointer_to(address), .iov_len = size};
+    long nr = is_write ? SYS_process_vm_writev : SYS_process_vm_readv;
+    ssize_t done = syscall(nr, getpid(), &local, 1UL, &remote, 1UL, 0UL);
+
+    if (done == (ssize_t)size)
+        return 0;
+    if (done >= 0 || errno == EFAULT)
+        return -EFAULT;
+    /* A sandbox without that call. */
+    if (is_write)
+        memcpy(pointer_to(address), ours, size);
+    else
+        memcpy(ours, pointer_to(address), size);
+    return 0;
+}
+
+static int read_memory(void *context, uint64_t address, void *to, size_t size)
+{
+    if (address < ADDRESS_MIN)
+        return -EFAULT;
+    if (!is_proven)
+        return copy_checked(address, to, size, false);
+    memcpy(to, pointer_to(address), size);
+    return 0;
+}
+
+static int write_memory(void *context, uint64_t address, const void *from, size_t size)
+{
+    void *ours;
+
+    if (address < ADDRESS_MIN)
+        return -EFAULT;
+    if (is_proven) {
+        memcpy(pointer_to(address), from, size);
+        return 0;
+    }
+    memcpy(&ours, &from, sizeof(ours)); /* the kernel reads there */
+    return copy_checked(address, ours, size, true);
+}
+
+static int perform(void *context, const struct port_call *call, struct port_copies *copies)
+{
+    int rc = next_get()->ioctl(call->fd, call->request, pointer_to(call->argument));
+
+    if (rc < 0)
+        return -errno;
+    is_proven = true;
+    if (copies->args_size)
+        memcpy(copies->args, pointer_to(copies->args_address), copies->args_size);
+    if (copies->params_size)
+        memcpy(copies->params, pointer_to(copies->params_address), copies->params_size);
+    return rc;
+}
+
+static void free_object(void *context, const struct port_call *call, uint32_t client,
+                        uint32_t object)
+{
+    struct rm_free args = {.client = client, .parent = client, .object = object};
+
+    /* Where even that fails the memory stays the tenant's until it ends. */
+    (void)next_get()->ioctl(call->fd, RM_REQUEST(RM_NR_FREE, sizeof(args)), &args);
+}
+
+static bool is_allowed(void *context, uint32_t device_instance)
+{
+    bool answer;
+
+    guest_lock();
+    answer = quota_is_allowed(device_instance);
+    guest_unlock();
+    return answer;
+}
+
+static bool reserve(void *context, uint32_t device_instance, uint64_t bytes)
+{
+    /* Where a guard runs it looks after the connection. */
+    if (!guard_is_running())
+        tether_poll(clock_now_ns());
+    return quota_reserve(device_instance, bytes);
+}
+
+static void release(void *context, uint32_t device_instance, uint64_t bytes)
+{
+    quota_release(device_instance, bytes);
+}
+
+static void get_memory(void *context, uint32_t device_instance, struct port_memory *ret_memory)
+{
+    quota_get_memory(device_instance, ret_memory);
+}
+
+static void tell(void *context, const struct port_event *event)
+{
+    teller_tell(event);
+}
+
+static void lock(void *context)
+{
+    guest_lock();
+}
+
+static void unlock(void *context)
+{
+    guest_unlock();
+}
+
+static const struct port port = {
+    .read = read_memory,
+    .write = write_memory,
+    .perform = perform,
+    .free_object = free_object,
+    .is_allowed = is_allowed,
+    .reserve = reserve,
+    .release = release,
+    .get_memory = get_memory,
+    .tell = tell,
+    .lock = lock,
+    .unlock = unlock,
+};
+
+static struct {
+    struct mediator mediator;
+    bool is_started;
+} transport;
+
+struct mediator *transport_mediator(void)
+{
+    return &transport.mediator;
+}
+
+void transport_start(void)
+{
+    if (transport.is_started)
+        return;
+    mediator_init(&transport.mediator, &port);
+    transport.is_started = true;
+}
+
+int transport_call(uint64_t file_id, int fd, unsigned long request, uint64_t argument)
+{
+    struct port_call call = {
+        .file_id = file_id, .fd = fd, .request = request, .argument = argument};
+    uint64_t refusals = load_relaxed(&transport.mediator.refusals);
+    int rc;
+
+    is_proven = false;
+    rc = mediator_call(&transport.mediator, &call);
+    guard_start_if_wanted();
+    if (load_relaxed(&transport.mediator.refusals) != refusals) {
+        guest_lock();
+        teller_send_counters_when_due(clock_now_ns());
+        guest_unlock();
+    }
+    return rc;
+}
+
+void transport_close_file(uint64_t file_id)
+{
+    mediator_close_file(&transport.mediator, file_id);
+    guest_lock();
+    teller_closed(file_id);
+    guest_unlock();
+}
+
+void transport_forget(bool is_consistent)
+{
+    if (!transport.is_started)
+        return;
+    if (is_consistent)
+        mediator_begin_as_child(&transport.mediator);
+    else
+        mediator_init(&transport.mediator,
+                      &port); /* what it had is lost to this child, not freed */
+    store_relaxed(&transport.mediator.calls, 0);
+    store_relaxed(&transport.mediator.unparsed, 0);
+    store_relaxed(&transport.mediator.refusals, 0);
+}
