@@ -43,8 +43,12 @@
         "operation not permitted when stream is capturing")                                        \
     ROW(CUDA_ERROR_STREAM_CAPTURE_INVALIDATED, 901,                                                \
         "operation failed due to a previous error during capture")                                 \
+    ROW(CUDA_ERROR_STREAM_CAPTURE_MERGE, 902,                                                      \
+        "operation would result in a merge of separate capture sequences")                         \
     ROW(CUDA_ERROR_STREAM_CAPTURE_UNMATCHED, 903,                                                  \
         "attempt to terminate a thread-local capture sequence from another thread")                \
+    ROW(CUDA_ERROR_STREAM_CAPTURE_ISOLATION, 905,                                                  \
+        "dependency created on uncaptured work in another stream")                                 \
     ROW(CUDA_ERROR_STREAM_CAPTURE_IMPLICIT, 906,                                                   \
         "operation would make the legacy stream depend on a capturing blocking stream")            \
     ROW(CUDA_ERROR_CAPTURED_EVENT, 907,                                                            \
