@@ -188,7 +188,7 @@ static const char *parse_conversion(const char *format, struct conversion *conve
         int width = va_arg(*args, int);
 
         conversion->is_left |= width < 0;
-        conversion->width = (unsigned int)(width < 0 ? -width : width);
+        conversion->width = width < 0 ? 0 - (unsigned int)width : (unsigned int)width;
         format++;
     } else {
         format = parse_number(format, &conversion->width);

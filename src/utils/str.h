@@ -2,8 +2,8 @@
 /*
  * str - builds a string in a caller's buffer; never overruns it, always ends it with NUL, and
  * remembers whether something was cut. Its formatter is its own, so that the preload libraries need
- * no stdio: %s %.*s %c %d %i %u %x %X %p %% with l, ll, z, width, 0 and - flags; %f with precision is
- * for programs only (not built into the guest variant).
+ * no stdio: %s %.*s %c %d %i %u %x %X %p %% with l, ll, z, width, 0 and - flags; %f with precision
+ * is for programs only (not built into the guest variant).
  */
 #include "utils/attr.h"
 

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 TEST(a_local_descriptor_is_closed_and_errno_kept)
@@ -32,4 +33,20 @@ TEST(a_descriptor_that_was_taken_stays_open)
     }
     CHECK(fcntl(kept, F_GETFD) >= 0);
     CHECK_EQ(close(kept), 0);
+}
+
+TEST(a_local_pointer_is_freed_and_one_that_was_taken_is_not)
+{
+    char *kept;
+
+    {
+        CLEANUP_FREE char *freed = malloc(16);
+        CLEANUP_FREE char *text = malloc(16);
+
+        CHECK(freed != NULL && text != NULL);
+        kept = TAKE_POINTER(text);
+        CHECK(text == NULL);
+    }
+    kept[0] = 'x';
+    free(kept);
 }

@@ -3,6 +3,7 @@
 #include "tests/harness.h"
 
 #include <errno.h>
+#include <string.h>
 
 TEST(set_names_the_errno_and_returns_it_negative)
 {
@@ -32,4 +33,17 @@ TEST(an_errno_without_words_shows_its_number)
 
     (void)err_set(&err, 9999, "x");
     CHECK_STR_EQ(err.text, "x: error 9999");
+}
+
+TEST(words_too_long_are_cut_and_end)
+{
+    struct err err = {0};
+
+    (void)err_set(&err, EIO, "%0400d", 1);
+    CHECK_EQ(strlen(err.text), sizeof(err.text) - 1);
+    CHECK_EQ(err_wrap(&err, "front"), -EIO);
+    CHECK(strncmp(err.text, "front: 000", 10) == 0);
+    CHECK_EQ(strlen(err.text), sizeof(err.text) - 1);
+    CHECK_EQ(err_say(NULL, EIO, "x"), -EIO);
+    CHECK_EQ(err_wrap(NULL, "x"), -EINVAL);
 }

@@ -48,3 +48,37 @@ TEST(a_link_to_a_directory_is_refused)
     CHECK_EQ(unlink(link), 0);
     CHECK_EQ(rmdir(dir), 0);
 }
+
+TEST(a_file_longer_than_the_buffer_is_read_as_far_as_it_goes)
+{
+    char dir[] = "/tmp/vgXXXXXX", path[64], text[4];
+    struct err err;
+
+    CHECK(mkdtemp(dir) != NULL);
+    (void)snprintf(path, sizeof(path), "%s/f", dir);
+    CHECK_OK(file_write(path, "hello", 5, &err), &err);
+    CHECK_OK(file_write(path, "bye", 3, &err), &err);
+    CHECK_EQ(file_read(path, text, sizeof(text), &err), 3);
+    CHECK_STR_EQ(text, "bye");
+    CHECK_EQ(file_read(path, text, 2, &err), 1);
+    CHECK_STR_EQ(text, "b");
+    CHECK_EQ(unlink(path), 0);
+    CHECK_EQ(rmdir(dir), 0);
+}
+
+TEST(what_cannot_be_read_or_written_is_said_and_leaves_nothing)
+{
+    char dir[] = "/tmp/vgXXXXXX", path[64], text[8];
+    struct err err;
+
+    CHECK(mkdtemp(dir) != NULL);
+    (void)snprintf(path, sizeof(path), "%s/none/f", dir);
+    CHECK_EQ(file_read(path, text, sizeof(text), &err), -ENOENT);
+    CHECK_EQ(file_write(path, "x", 1, &err), -ENOENT);
+    CHECK_EQ(file_make_private_dir(path, &err), -ENOENT);
+    CHECK_EQ(file_read(dir, text, sizeof(text), &err), -EISDIR);
+    CHECK(file_write(dir, "x", 1, &err) < 0); /* a directory is not replaced by a file */
+    CHECK_EQ(rmdir(dir), 0);
+    (void)snprintf(path, sizeof(path), "%s~", dir);
+    CHECK_EQ(access(path, F_OK), -1);
+}

@@ -312,3 +312,18 @@ TEST(threads_of_one_process_share_a_row_and_never_exceed_the_limit)
     check_sound(team.ledger);
     free(team.ledger);
 }
+
+TEST(a_row_whose_threads_never_end_their_calls_refuses_after_a_second)
+{
+    struct ledger *ledger = make_ledger();
+    struct ledger_row row = attach(ledger, 1);
+    uint64_t *words = (void *)ledger;
+
+    words[(64 + 16 * 64 + 24) / sizeof(*words)] = 0xff;
+    CHECK_EQ(ledger_reserve(ledger, &row, 0, PAGE, NO_LIMIT), -EBUSY);
+    CHECK_EQ(ledger_used(ledger, 0), 0);
+    CHECK_EQ(ledger_reap(ledger, &row), 0); /* as where they were killed */
+    row = attach(ledger, 2);
+    CHECK_EQ(ledger_reserve(ledger, &row, 0, PAGE, NO_LIMIT), 0);
+    free(ledger);
+}

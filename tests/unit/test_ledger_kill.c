@@ -235,6 +235,21 @@ TEST(a_reaper_killed_at_any_instruction_leaves_what_the_next_one_ends)
     run_scene(act_release, judge_killed_reaper, STATES_OF_A_CHANGE);
 }
 
+TEST(a_stamp_left_from_eight_million_changes_ago_is_not_taken_for_this_one)
+{
+    struct scene scene = make_scene();
+    uint64_t *words = (void *)scene.ledger;
+    /* The first intent of the victim's row, behind header, totals, the other row, the row's words. */
+    uint64_t *intent = &words[(64 + 16 * 64 + 1216 + 64) / sizeof(*words)];
+
+    CHECK_EQ(ledger_reserve(scene.ledger, &scene.victim, 0, 4 * PAGE, NO_LIMIT), 0);
+    CHECK_EQ(*intent >> 6, 1); /* its first change, whose stamp is in the total now */
+    *intent += ((UINT64_C(1) << 23) - 1) << 6;
+    scene.act = act_reserve;
+    scene.judge = judge_reap;
+    end_scene(&scene, step_through(&scene), STATES_OF_A_CHANGE);
+}
+
 /* Many processes at random. */
 #define WORKERS_MAX 64
 #define SLOTS       2

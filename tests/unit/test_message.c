@@ -52,3 +52,58 @@ TEST(random_bytes_are_never_a_message)
         CHECK_EQ(message_check(bytes, length), -EPROTO);
     }
 }
+
+/* The length of each type as its struct has it, apart from the table that is tested. */
+static const size_t lengths[MESSAGE_TYPE_END] = {
+    [MESSAGE_HELLO] = sizeof(struct message_hello),
+    [MESSAGE_SET] = sizeof(struct message_set),
+    [MESSAGE_REPLY] = sizeof(struct message_reply),
+    [MESSAGE_STATUS_TENANT] = sizeof(struct message_status_tenant),
+    [MESSAGE_STATUS_PROCESS] = sizeof(struct message_status_process),
+    [MESSAGE_STATUS_GPU] = sizeof(struct message_status_gpu),
+};
+
+TEST(garbage_behind_a_true_header_is_bounded_by_its_type)
+{
+    unsigned char bytes[MESSAGE_SIZE_MAX];
+
+    srand(2);
+    for (int type = 0; type < MESSAGE_TYPE_END; type++) {
+        if (!lengths[type])
+            continue;
+        for (size_t i = 0; i < sizeof(bytes); i++)
+            bytes[i] = (unsigned char)(1 + rand() % 255);
+        message_init(bytes, (enum message_type)type, lengths[type]);
+        CHECK_EQ(message_check(bytes, lengths[type]), type);
+        message_init(bytes, (enum message_type)type, lengths[type] + 1);
+        CHECK_EQ(message_check(bytes, lengths[type] + 1), -EPROTO);
+        CHECK_EQ(message_check(bytes, lengths[type]), -EPROTO);
+    }
+}
+
+TEST(every_text_of_a_message_ends_within_it)
+{
+    union {
+        struct message_status_tenant tenant;
+        struct message_status_process process;
+        struct message_status_gpu gpu;
+        struct message_reply reply;
+    } any;
+
+    memset(&any, 'x', sizeof(any));
+    message_init(&any, MESSAGE_STATUS_TENANT, sizeof(any.tenant));
+    CHECK_EQ(message_check(&any, sizeof(any.tenant)), MESSAGE_STATUS_TENANT);
+    CHECK_EQ(strlen(any.tenant.name), sizeof(any.tenant.name) - 1);
+    memset(&any, 'x', sizeof(any));
+    message_init(&any, MESSAGE_STATUS_PROCESS, sizeof(any.process));
+    CHECK_EQ(message_check(&any, sizeof(any.process)), MESSAGE_STATUS_PROCESS);
+    CHECK_EQ(strlen(any.process.comm), sizeof(any.process.comm) - 1);
+    memset(&any, 'x', sizeof(any));
+    message_init(&any, MESSAGE_STATUS_GPU, sizeof(any.gpu));
+    CHECK_EQ(message_check(&any, sizeof(any.gpu)), MESSAGE_STATUS_GPU);
+    CHECK_EQ(strlen(any.gpu.uuid), sizeof(any.gpu.uuid) - 1);
+    memset(&any, 'x', sizeof(any));
+    message_init(&any, MESSAGE_REPLY, sizeof(any.reply));
+    CHECK_EQ(message_check(&any, sizeof(any.reply)), MESSAGE_REPLY);
+    CHECK_EQ(strlen(any.reply.text), sizeof(any.reply.text) - 1);
+}

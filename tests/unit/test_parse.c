@@ -103,3 +103,23 @@ TEST(names_are_plain_words)
     name[64] = '\0';
     CHECK_EQ(parse_name(name, NULL), -EINVAL);
 }
+
+TEST(whole_numbers_within_their_bounds)
+{
+    uint64_t value = 0;
+    struct err err;
+
+    CHECK_OK(parse_u64(&value, "18446744073709551615", 0, UINT64_MAX, &err), &err);
+    CHECK(value == UINT64_MAX);
+    CHECK_EQ(parse_u64(&value, "18446744073709551616", 0, UINT64_MAX, NULL), -EINVAL);
+    CHECK_OK(parse_u64(&value, "1000", 1, 1000, &err), &err);
+    CHECK_EQ(value, 1000);
+    CHECK_EQ(parse_u64(&value, "1001", 1, 1000, &err), -ERANGE);
+    CHECK_STR_EQ(err.text, "'1001' is not between 1 and 1000");
+    CHECK_EQ(parse_u64(&value, "0", 1, 1000, NULL), -ERANGE);
+    CHECK_EQ(parse_u64(&value, "", 0, 9, NULL), -EINVAL);
+    CHECK_EQ(parse_u64(&value, "1 ", 0, 9, NULL), -EINVAL);
+    CHECK_EQ(parse_u64(&value, "-1", 0, 9, NULL), -EINVAL);
+    CHECK_EQ(parse_u64(&value, "0x1", 0, 9, NULL), -EINVAL);
+    CHECK_EQ(value, 1000); /* untouched by what failed */
+}

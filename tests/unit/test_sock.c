@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -98,4 +99,28 @@ TEST(a_listening_socket_is_private_and_tells_who_came)
     CHECK_EQ(close(server) + close(client) + close(listener), 0);
     CHECK_EQ(sock_connect(&client, path, 100, &err), -ECONNREFUSED);
     CHECK_EQ(unlink(path) + rmdir(dir), 0);
+}
+
+TEST(a_path_that_is_too_long_or_not_there_is_refused)
+{
+    char path[200];
+    struct err err;
+    int fd;
+
+    memset(path, 'x', sizeof(path) - 1);
+    path[0] = '/';
+    path[sizeof(path) - 1] = '\0';
+    CHECK_EQ(sock_listen(&fd, path, &err), -ENAMETOOLONG);
+    CHECK_EQ(sock_connect(&fd, path, 100, &err), -ENAMETOOLONG);
+    CHECK_EQ(sock_listen(&fd, "/tmp/none/of/these/s", &err), -ENOENT);
+    CHECK_EQ(sock_connect(&fd, "/tmp/none/of/these/s", 100, &err), -ENOENT);
+}
+
+TEST(more_descriptors_than_fit_a_message_are_not_sent)
+{
+    int fds[2], sent[SOCK_FDS_MAX + 1] = {0};
+
+    make_pair(fds);
+    CHECK_EQ(sock_send(fds[0], "abc", 4, sent, ARRAY_LENGTH(sent)), -EINVAL);
+    CHECK_EQ(close(fds[0]) + close(fds[1]), 0);
 }
