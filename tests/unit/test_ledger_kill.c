@@ -239,7 +239,7 @@ TEST(a_stamp_left_from_eight_million_changes_ago_is_not_taken_for_this_one)
 {
     struct scene scene = make_scene();
     uint64_t *words = (void *)scene.ledger;
-    /* The first intent of the victim's row, behind header, totals, the other row, the row's words. */
+    /* The first intent of the victim's row, behind header, totals, the other row, its head. */
     uint64_t *intent = &words[(64 + 16 * 64 + 1216 + 64) / sizeof(*words)];
 
     CHECK_EQ(ledger_reserve(scene.ledger, &scene.victim, 0, 4 * PAGE, NO_LIMIT), 0);
