@@ -58,7 +58,7 @@ static CUresult make_group(struct CUctx_st *context, uint32_t engine, uint32_t *
     return card_result(status);
 }
 
-/* Groups for copies have a channel that nothing is submitted to: copies go in their stream's lane. */
+/* Their channels stay empty: copies go in their stream's lane, for the order's sake. */
 static CUresult make_copy_groups(struct CUctx_st *context)
 {
     for (uint32_t i = 1; i < CONTEXT_GROUPS; i++) {

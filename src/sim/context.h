@@ -28,7 +28,7 @@ struct CUctx_st {
     struct CUstream_st legacy_stream, thread_stream;
 };
 
-/* CUDA_ERROR_INVALID_CONTEXT where the thread has none; CUDA_ERROR_NOT_INITIALIZED before cuInit. */
+/* CUDA_ERROR_INVALID_CONTEXT where the thread has none. */
 CUresult context_current(struct CUctx_st **ret_context) MUST_CHECK;
 
 void context_lock(struct CUctx_st *context);

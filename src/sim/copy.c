@@ -13,7 +13,7 @@
 #define CARD_BYTES_PER_NS 1300
 #define START_NS          2000
 
-/* The most that is filled in earnest: a program may fill a whole card that no machine could hold. */
+/* The most that is filled in earnest: no machine could hold a whole card that is filled. */
 #define FILL_MAX (UINT64_C(256) << 20)
 
 struct copy_path {

@@ -1,8 +1,8 @@
 #pragma once
 /*
  * copy - moving and filling memory: the bytes themselves, on the host, and the time that it takes,
- * on a copy engine. Contents move when the program asks for it, except to host memory: then the call
- * waits for what comes before it in the stream.
+ * on a copy engine. Contents move when the program asks for it, except to host memory: then the
+ * call waits for what comes before it in the stream.
  */
 #include "abi/cuda.h"
 #include "utils/attr.h"

@@ -8,7 +8,7 @@
 #include "macro/driver.h"
 #include "utils/attr.h"
 
-#define ROW_CUDA(symbol, ...)                                     EXPORTED DRIVER_PROTOTYPE(CUDA, symbol, __VA_ARGS__);
+#define ROW_CUDA(symbol, ...)      EXPORTED DRIVER_PROTOTYPE(CUDA, symbol, __VA_ARGS__);
 #define ROW_NVML(symbol, ...)                                     /* the other library's */
 #define ROW_NVML_TEXT(symbol, ...)                                /* the other library's */
 #define HOOK(library, symbol, version, class, policy, words, ...) ROW_##library(symbol, __VA_ARGS__)

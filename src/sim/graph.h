@@ -1,8 +1,8 @@
 #pragma once
 /*
  * graph - work noted down to be done later, as often as wanted: the items of a stream's capture, or
- * those that a program adds one by one. A launch submits them in the order in which they were added,
- * which respects any dependencies, as a node can only depend on earlier ones; branches do not run
+ * those that a program adds one by one. A launch submits them in the order in which they were
+ * added, which respects any dependencies, as a node can only depend on earlier ones; branches do not run
  * beside each other. What copies move, they move at the launch.
  */
 #include "abi/cuda.h"

@@ -1,7 +1,7 @@
 #pragma once
 /*
- * lane - one channel of a context and its queue in shared memory: work goes in in order, and waiting
- * for it blocks and never spins. sim/queue.h has the protocol.
+ * lane - one channel of a context and its queue in shared memory: work goes in in order, and
+ * waiting for it blocks and never spins. sim/queue.h has the protocol.
  */
 #include "abi/cuda.h"
 #include "sim/queue.h"

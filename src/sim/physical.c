@@ -1,6 +1,6 @@
 /*
- * physical - CUDA's virtual memory management: blocks without an address, addresses without a block,
- * and what puts one at the other.
+ * physical - CUDA's virtual memory management: blocks without an address, addresses without a
+ * block, and what puts one at the other.
  */
 #include "abi/cuda.h"
 #include "sim/block.h"

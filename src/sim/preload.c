@@ -1,7 +1,7 @@
 /*
  * preload - libvgpu_sim.so: the calls by which a program reaches a device file. What is not the
- * simulator's goes on to the next symbol in load order. close needs nothing: a descriptor is known by its
- * inode, and the server sees its last close by itself.
+ * simulator's goes on to the next symbol in load order. close needs nothing: a descriptor is known
+ * by its inode, and the server sees its last close by itself.
  */
 #include "sim/device_call.h"
 

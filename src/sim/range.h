@@ -27,7 +27,7 @@ void range_release(uint64_t address, uint64_t bytes);
 /* Takes away what is mapped there, and keeps the addresses reserved. */
 void range_hide(uint64_t address, uint64_t bytes);
 
-/* CUDA_ERROR_OUT_OF_MEMORY: the table cannot grow; CUDA_ERROR_INVALID_VALUE: it overlaps another. */
+/* CUDA_ERROR_OUT_OF_MEMORY: no room in the table; CUDA_ERROR_INVALID_VALUE: it overlaps. */
 CUresult range_add(const struct range *range) MUST_CHECK;
 
 /* Takes the range that begins at the address out of the table; its addresses stay reserved. */
@@ -36,7 +36,7 @@ bool range_remove(uint64_t address, struct range *ret_range);
 /* The range that the address lies in. */
 bool range_find(uint64_t address, struct range *ret_range);
 
-/* Makes [address, address + bytes) usable as memory. CUDA_ERROR_INVALID_VALUE: it is not all ours. */
+/* Makes [address, address + bytes) usable. CUDA_ERROR_INVALID_VALUE: it is not all ours. */
 CUresult range_touch(uint64_t address, uint64_t bytes) MUST_CHECK;
 
 /* The contents were never used: they are zero, and cost nothing. */

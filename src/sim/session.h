@@ -1,8 +1,8 @@
 #pragma once
 /*
  * session - a driver library's conversation with the resource manager: one client, and calls on its
- * objects. They go by open, ioctl and mmap of libc, so that whoever stands before them in load order
- * sees them as it sees the real library's.
+ * objects. They go by open, ioctl and mmap of libc, so that whoever stands before them in load
+ * order sees them as it sees the real library's.
  */
 #include "utils/attr.h"
 
@@ -44,8 +44,8 @@ void session_free(struct session *session, uint32_t object);
 int session_open_gpu(uint32_t minor) MUST_CHECK;
 
 /*
- * Maps an object's memory. *ret_fd, where asked for, is the descriptor it was mapped with, which the
- * caller closes; it is the doorbell of a channel.
+ * Maps an object's memory. *ret_fd, where asked for, is the descriptor it was mapped with, which
+ * the caller closes; it is the doorbell of a channel.
  */
 uint32_t session_map(struct session *session, const struct session_mapping *mapping,
                      void **ret_memory, int *ret_fd) MUST_CHECK;

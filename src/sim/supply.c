@@ -1,6 +1,6 @@
 /*
- * supply - how the CUDA functions that allocate use blocks: small allocations share 2 MiB, larger ones
- * have blocks of their own, stream-ordered ones share chunks of 32 MiB that are kept until trimmed.
+ * supply - how the CUDA functions that allocate use blocks: small allocations share 2 MiB, larger
+ * ones have blocks of their own, stream-ordered ones share chunks of 32 MiB that are kept until trimmed.
  */
 #include "sim/block.h"
 #include "sim/card.h"
@@ -231,7 +231,7 @@ CUresult cuMemPoolTrimTo(CUmemoryPool pool, size_t keep_bytes)
     return CUDA_SUCCESS;
 }
 
-/* --- arrays, managed memory, information -------------------------------------------------------- */
+/* --- arrays, managed memory, information ------------------------------------------------------ */
 
 static uint64_t format_bytes(CUarray_format format)
 {

@@ -30,7 +30,7 @@ PARAMETERS = 5
 NESTING = 3
 COLUMNS = 100
 # What the drivers define, and what has to look like it.
-DRIVER_NAME = re.compile(r'^(cu[A-Z]|nvml[A-Z]|on_|__cu)')
+DRIVER_NAME = re.compile(r'^(cu[A-Z]|nvml[A-Z]|on_|__cu|mmap)')
 FORBIDDEN = ('strcpy', 'strcat', 'strncpy', 'strncat', 'stpcpy', 'sprintf', 'vsprintf', 'gets', 'strtok',
              'atoi', 'atol', 'atoll', 'atof', 'alloca')
 # A call that makes a descriptor, and what has to stand in it.
