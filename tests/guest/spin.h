@@ -1,0 +1,42 @@
+#pragma once
+/*
+ * spin - a kernel that takes a microsecond for each unit it is told, counts the units as it goes, and
+ * says when it ended. The comment line is the simulator's contract; hardware runs the code.
+ */
+static const char spin_ptx[] =
+    ".version 7.0\n"
+    ".target sm_70\n"
+    ".address_size 64\n"
+    "//! sim duration_ns=units * 1000 progress=counter clock=end\n"
+    ".visible .entry spin(.param .u64 units, .param .u64 counter, .param .u64 end)\n"
+    "{\n"
+    "    .reg .pred %p<5>;\n"
+    "    .reg .b64 %rd<10>;\n"
+    "    ld.param.u64 %rd1, [units];\n"
+    "    ld.param.u64 %rd2, [counter];\n"
+    "    ld.param.u64 %rd3, [end];\n"
+    "    mov.u64 %rd4, 0;\n"
+    "NEXT:\n"
+    "    setp.ge.u64 %p1, %rd4, %rd1;\n"
+    "    @%p1 bra DONE;\n"
+    "    mov.u64 %rd5, %globaltimer;\n"
+    "WAIT:\n"
+    "    mov.u64 %rd6, %globaltimer;\n"
+    "    sub.u64 %rd7, %rd6, %rd5;\n"
+    "    setp.lt.u64 %p2, %rd7, 1000;\n"
+    "    @%p2 bra WAIT;\n"
+    "    add.u64 %rd4, %rd4, 1;\n"
+    "    setp.eq.u64 %p3, %rd2, 0;\n"
+    "    @%p3 bra NEXT;\n"
+    "    ld.volatile.global.u64 %rd8, [%rd2];\n"
+    "    add.u64 %rd8, %rd8, 1;\n"
+    "    st.volatile.global.u64 [%rd2], %rd8;\n"
+    "    bra NEXT;\n"
+    "DONE:\n"
+    "    setp.eq.u64 %p4, %rd3, 0;\n"
+    "    @%p4 bra END;\n"
+    "    mov.u64 %rd9, %globaltimer;\n"
+    "    st.volatile.global.u64 [%rd3], %rd9;\n"
+    "END:\n"
+    "    ret;\n"
+    "}\n";
