@@ -1,0 +1,368 @@
+#include "cli/front.h"
+
+#include "cli/command.h"
+#include "cli/launch.h"
+#include "supervisor/server.h"
+#include "utils/clock.h"
+#include "utils/log.h"
+#include "utils/sock.h"
+#include "utils/str.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define READY_MS      10000
+#define LEAVE_NS      (300 * NS_PER_MS)
+#define RESTARTS_MOST 5
+#define RESTART_NS    NS_PER_SEC /* a supervisor that lived shorter counts as failing */
+
+struct run {
+    struct front *front;
+    pid_t command, supervisor;
+    int supervisor_fd; /* our end of its socket */
+    int words_fd;      /* what it writes to stderr */
+    int signal_fd;
+    sigset_t old_mask;
+    uint64_t supervisor_ns; /* when it was started */
+    int failures;
+    bool has_ended;
+    int status;
+};
+
+/* --- the supervisor --- */
+
+static void keep_open(int fd)
+{
+    if (fd >= 0)
+        (void)fcntl(fd, F_SETFD, 0); /* in the child that is about to execute */
+}
+
+static void execute_supervisor(const struct run *run, int front_fd, int words_fd, bool is_successor)
+{
+    const struct front *front = run->front;
+    char listen_fd[16], ledger_fd[16], lock_fd[16], socket_fd[16];
+    const char *words[16] = {"vgpu",      "supervise", "--listen-fd", listen_fd,
+                             "--lock-fd", lock_fd,     "--front-fd",  socket_fd};
+    size_t count = 8;
+    char *argv[16];
+    int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    (void)str_format(listen_fd, sizeof(listen_fd), "%d", front->listen_fd); /* all fit */
+    (void)str_format(ledger_fd, sizeof(ledger_fd), "%d", front->ledger_fd);
+    (void)str_format(lock_fd, sizeof(lock_fd), "%d", front->lock_fd);
+    (void)str_format(socket_fd, sizeof(socket_fd), "%d", front_fd);
+    if (front->ledger_fd >= 0) {
+        words[count++] = "--ledger-fd";
+        words[count++] = ledger_fd;
+    }
+    if (is_successor)
+        words[count++] = "--successor";
+    if (front->log_path) {
+        words[count++] = "--log";
+        words[count++] = front->log_path;
+    }
+    words[count++] = front->name;
+    memcpy(argv, words, sizeof(words)); /* execv() does not write there */
+    argv[count] = NULL;
+    (void)setsid(); /* the terminal's signals are for the command */
+    (void)dup2(null_fd, STDIN_FILENO);
+    (void)dup2(null_fd, STDOUT_FILENO);
+    (void)dup2(words_fd, STDERR_FILENO);
+    keep_open(front->listen_fd);
+    keep_open(front->ledger_fd);
+    keep_open(front->lock_fd);
+    keep_open(front_fd);
+    (void)sigprocmask(SIG_SETMASK, &run->old_mask, NULL);
+    (void)execv("/proc/self/exe", argv);
+    _exit(COMMAND_FAILED);
+}
+
+static int start_supervisor(struct run *run, bool is_successor, struct err *err)
+{
+    CLEANUP_CLOSE int theirs = -1, words_write = -1;
+    int sockets[2], words[2];
+
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) < 0)
+        return err_set(err, errno, "make a socket for the supervisor");
+    attr_close(&run->supervisor_fd);
+    run->supervisor_fd = sockets[0];
+    theirs = sockets[1];
+    if (pipe2(words, O_CLOEXEC | O_NONBLOCK) < 0)
+        return err_set(err, errno, "make a pipe for the supervisor");
+    attr_close(&run->words_fd);
+    run->words_fd = words[0];
+    words_write = words[1];
+    run->supervisor_ns = clock_now_ns();
+    run->supervisor = fork();
+    if (run->supervisor < 0)
+        return err_set(err, errno, "start the supervisor");
+    if (!run->supervisor)
+        execute_supervisor(run, theirs, words_write, is_successor);
+    return 0;
+}
+
+/* Passes on what the supervisor says on its stderr: whole lines, with our prefix already. */
+static void pass_words(const struct run *run)
+{
+    char text[4096];
+    ssize_t length;
+
+    while (run->words_fd >= 0 && (length = read(run->words_fd, text, sizeof(text))) > 0)
+        if (write(STDERR_FILENO, text, (size_t)length) < 0)
+            return; /* nobody to tell */
+}
+
+static int wait_ready(struct run *run, struct err *err)
+{
+    struct server_message message;
+    ssize_t length = sock_receive(run->supervisor_fd, &message, sizeof(message), NULL, READY_MS);
+
+    pass_words(run);
+    if (length != sizeof(message))
+        return err_say(err, EIO, "the supervisor %s",
+                       length == -EAGAIN ? "does not begin" : "ended before it began");
+    message.text[sizeof(message.text) - 1] = '\0';
+    return message.word == SERVER_READY ? 0 : err_say(err, EIO, "%s", message.text);
+}
+
+static void tell_command(const struct run *run)
+{
+    struct server_message message = {.word = SERVER_COMMAND, .pid = run->command};
+
+    if (sock_send(run->supervisor_fd, &message, sizeof(message), NULL, 0) < 0)
+        log_debug("the supervisor is gone already"); /* its successor reads the state */
+}
+
+/* --- the command --- */
+
+struct start_failure {
+    int32_t status;
+    char text[240];
+};
+
+static void execute_command(const struct run *run, char **argv, int failure_fd)
+{
+    const struct front *front = run->front;
+    struct start_failure failure = {.status = COMMAND_FAILED};
+    char control[RUNTIME_PATH_MAX];
+    struct err err = {0};
+    int rc = runtime_path(&front->runtime, front->name, "control", control, &err);
+
+    if (!rc)
+        rc = launch_set_environment(control, front->is_closed, front->visible, &err);
+    if (!rc) {
+        (void)sigprocmask(SIG_SETMASK, &run->old_mask, NULL);
+        failure.status = launch_execute(argv, &err);
+    }
+    (void)str_format(failure.text, sizeof(failure.text), "%s", err.text); /* cut at worst */
+    if (write(failure_fd, &failure, sizeof(failure)) < 0)
+        _exit(COMMAND_FAILED);
+    _exit(failure.status);
+}
+
+/* Returns 0 once it runs, or the exit status after saying what is wrong. */
+static int start_command(struct run *run, char **argv)
+{
+    CLEANUP_CLOSE int read_fd = -1;
+    struct start_failure failure;
+    int ends[2];
+    ssize_t length;
+
+    if (pipe2(ends, O_CLOEXEC) < 0) {
+        log_error("run: make a pipe for the command: %d", errno);
+        return COMMAND_FAILED;
+    }
+    read_fd = ends[0];
+    run->command = fork();
+    if (!run->command)
+        execute_command(run, argv, ends[1]);
+    attr_close(&ends[1]);
+    if (run->command < 0) {
+        log_error("run: start the command: %d", errno);
+        return COMMAND_FAILED;
+    }
+    tell_command(run);
+    do {
+        length = read(read_fd, &failure, sizeof(failure));
+    } while (length < 0 && errno == EINTR);
+    if (length != sizeof(failure))
+        return 0; /* it executed, which closed the pipe */
+    (void)waitpid(run->command, NULL, 0);
+    failure.text[sizeof(failure.text) - 1] = '\0';
+    log_error("run: %s", failure.text);
+    return failure.status;
+}
+
+/* --- waiting --- */
+
+static void on_supervisor_end(struct run *run)
+{
+    struct err err;
+
+    pass_words(run);
+    run->supervisor = -1;
+    if (run->has_ended)
+        return;
+    run->failures = clock_now_ns() - run->supervisor_ns < RESTART_NS ? run->failures + 1 : 0;
+    if (run->failures >= RESTARTS_MOST) {
+        log_error("the supervisor of '%s' keeps ending; it is not started again", run->front->name);
+        return;
+    }
+    if (start_supervisor(run, true, &err) < 0)
+        log_error("%s", err.text);
+}
+
+/* Stopped from the terminal: stop as well, so that the shell notices, and go on together. */
+static void stop_together(const struct run *run)
+{
+    (void)raise(SIGSTOP);
+    (void)kill(run->command, SIGCONT);
+}
+
+static void reap(struct run *run)
+{
+    int status;
+    pid_t pid;
+
+    while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0) {
+        if (pid == run->supervisor && !WIFSTOPPED(status)) {
+            on_supervisor_end(run);
+        } else if (pid == run->command && WIFSTOPPED(status)) {
+            stop_together(run);
+        } else if (pid == run->command) {
+            run->has_ended = true;
+            run->status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+        }
+    }
+}
+
+static void on_signal(struct run *run)
+{
+    struct signalfd_siginfo info;
+
+    if (read(run->signal_fd, &info, sizeof(info)) != sizeof(info))
+        return;
+    if (info.ssi_signo == SIGCHLD)
+        reap(run);
+    else if (info.ssi_code <= 0) /* SI_USER, SI_QUEUE, SI_TKILL: a process sent it to us alone */
+        (void)kill(run->command, (int)info.ssi_signo);
+}
+
+static void on_front_message(struct run *run)
+{
+    struct server_message message;
+    ssize_t length = sock_receive(run->supervisor_fd, &message, sizeof(message), NULL, 0);
+
+    if (length == -EAGAIN)
+        return;
+    if (length != sizeof(message)) {
+        attr_close(&run->supervisor_fd); /* SIGCHLD tells the rest */
+        return;
+    }
+    message.text[sizeof(message.text) - 1] = '\0';
+    if (message.word == SERVER_WARNING || message.word == SERVER_FAILED)
+        log_warn("%s", message.text);
+}
+
+static void wait_events(struct run *run, int timeout_ms)
+{
+    struct pollfd fds[] = {{.fd = run->signal_fd, .events = POLLIN},
+                           {.fd = run->supervisor_fd, .events = POLLIN},
+                           {.fd = run->words_fd, .events = POLLIN}};
+
+    if (poll(fds, ARRAY_LENGTH(fds), timeout_ms) <= 0)
+        return;
+    if (fds[2].revents & POLLIN)
+        pass_words(run);
+    else if (fds[2].revents)
+        attr_close(&run->words_fd);
+    if (fds[1].revents)
+        on_front_message(run);
+    if (fds[0].revents)
+        on_signal(run);
+}
+
+/* Usually the supervisor is done at once; where it stays (daemons of the tenant), it stays alone. */
+static void wait_for_supervisor(struct run *run)
+{
+    uint64_t end_ns = clock_now_ns() + LEAVE_NS, now_ns;
+
+    while (run->supervisor > 0 && (now_ns = clock_now_ns()) < end_ns) {
+        reap(run);
+        if (run->supervisor > 0)
+            wait_events(run, (int)((end_ns - now_ns) / NS_PER_MS) + 1);
+    }
+}
+
+static int block_signals(struct run *run, struct err *err)
+{
+    sigset_t mask;
+
+    (void)sigfillset(&mask); /* those that cannot be blocked are left out by the kernel */
+    (void)sigdelset(&mask, SIGTTIN);
+    (void)sigdelset(&mask, SIGTTOU);
+    (void)sigprocmask(SIG_BLOCK, &mask, &run->old_mask);
+    run->signal_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+    return run->signal_fd < 0 ? err_set(err, errno, "watch signals") : 0;
+}
+
+/* The name is given back where nothing was started under it. */
+static int fail(struct run *run, const char *words)
+{
+    log_error("run: %s", words);
+    if (run->supervisor > 0) {
+        (void)kill(run->supervisor, SIGKILL);
+        (void)waitpid(run->supervisor, NULL, 0);
+    }
+    runtime_remove(&run->front->runtime, run->front->name);
+    return COMMAND_FAILED;
+}
+
+int front_run(struct front *front, char **argv)
+{
+    struct run run = {.front = front,
+                      .command = -1,
+                      .supervisor = -1,
+                      .supervisor_fd = -1,
+                      .words_fd = -1,
+                      .signal_fd = -1};
+    struct err err = {0};
+    int status;
+
+    if (block_signals(&run, &err) < 0 || start_supervisor(&run, false, &err) < 0 ||
+        wait_ready(&run, &err) < 0)
+        return fail(&run, err.text);
+    status = start_command(&run, argv);
+    run.has_ended = status != 0;
+    while (!run.has_ended)
+        wait_events(&run, -1);
+    wait_for_supervisor(&run);
+    pass_words(&run);
+    return status ? status : run.status;
+}
+
+int front_adopt(struct front *front)
+{
+    struct run run = {.front = front,
+                      .command = -1,
+                      .supervisor = -1,
+                      .supervisor_fd = -1,
+                      .words_fd = -1,
+                      .signal_fd = -1};
+    struct err err = {0};
+
+    (void)sigprocmask(SIG_BLOCK, NULL, &run.old_mask);
+    if (start_supervisor(&run, true, &err) < 0 || wait_ready(&run, &err) < 0) {
+        log_error("run: %s", err.text);
+        return COMMAND_FAILED;
+    }
+    return COMMAND_OK;
+}

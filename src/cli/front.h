@@ -1,0 +1,26 @@
+#pragma once
+/*
+ * front - the parent of a tenant's command and of its supervisor: starts both, restarts a supervisor that
+ * dies, forwards signals that a process sent, and ends with the command's status.
+ */
+#include "supervisor/runtime.h"
+#include "utils/attr.h"
+#include "utils/err.h"
+
+#include <stdbool.h>
+
+struct front {
+    struct runtime runtime;
+    const char *name;
+    const char *log_path; /* NULL: none */
+    const char *visible;  /* CUDA_VISIBLE_DEVICES for the command; NULL: as it is */
+    bool is_closed;       /* --on-loss closed */
+    int lock_fd, listen_fd;
+    int ledger_fd; /* -1: an adopted tenant's guests bring it */
+};
+
+/* Runs the command; returns the exit status. What goes wrong is said on stderr. */
+int front_run(struct front *front, char **argv);
+
+/* Starts a supervisor for a tenant whose processes run; returns when it serves. */
+int front_adopt(struct front *front);

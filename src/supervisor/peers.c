@@ -1,0 +1,213 @@
+#include "supervisor/peers.h"
+
+#include "ipc/message.h"
+#include "ipc/region.h"
+#include "supervisor/controller.h"
+#include "supervisor/runtime.h"
+#include "utils/list.h"
+#include "utils/log.h"
+#include "utils/shm.h"
+#include "utils/sock.h"
+#include "utils/str.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define SCAN_MS    1000
+#define CONNECT_MS 5
+
+struct peer {
+    struct list node;
+    struct peers *peers;
+    char name[64];
+    int fd;
+    uv_poll_t poll;
+    struct region_control *control; /* NULL before WELCOME */
+};
+
+struct peers {
+    uv_loop_t *loop;
+    const struct runtime *runtime;
+    struct controller *controller;
+    char own_name[64];
+    struct list head;
+    uv_timer_t timer;
+    uv_fs_event_t watch;
+    int open_handles;
+};
+
+static void on_peer_closed(uv_handle_t *handle)
+{
+    struct peer *peer = handle->data;
+
+    attr_close(&peer->fd);
+    free(peer);
+}
+
+static void drop(struct peer *peer)
+{
+    if (peer->control) {
+        controller_remove_peer(peer->peers->controller, peer->control);
+        shm_unmap(peer->control, sizeof(*peer->control));
+    }
+    peer->control = NULL;
+    list_remove(&peer->node);
+    uv_close((uv_handle_t *)&peer->poll, on_peer_closed);
+}
+
+static int take_page(struct peer *peer, int fd)
+{
+    struct err err;
+    void *memory;
+    int rc = shm_map(&memory, fd, sizeof(*peer->control), false, &err);
+
+    if (rc < 0)
+        return rc;
+    rc = region_check_control(memory, &err);
+    if (!rc)
+        rc = controller_add_peer(peer->peers->controller, memory);
+    if (rc < 0) {
+        log_debug("tenant '%s': %s", peer->name, err.text);
+        shm_unmap(memory, sizeof(*peer->control));
+        return rc;
+    }
+    peer->control = memory;
+    return 0;
+}
+
+static void on_readable(uv_poll_t *handle, int status, int events)
+{
+    struct peer *peer = handle->data;
+    struct message_welcome message;
+    struct sock_fds fds = {.count = 1};
+    ssize_t length;
+    int rc = -EPROTO;
+
+    (void)events;
+    length = status < 0 ? -EIO : sock_receive(peer->fd, &message, sizeof(message), &fds, 0);
+    if (length == -EAGAIN)
+        return;
+    if (length > 0 && message_check(&message, (size_t)length) == MESSAGE_WELCOME && fds.count &&
+        !message.status && !peer->control)
+        rc = take_page(peer, fds.values[0]);
+    if (length > 0 && fds.count)
+        attr_close(&fds.values[0]);
+    if (rc < 0)
+        drop(
+            peer); /* the end of its supervisor, or one that we do not understand; it is tried again */
+}
+
+static bool is_known(const struct peers *peers, const char *name)
+{
+    LIST_EACH(node, &peers->head)
+    if (str_equals(CONTAINER_OF(node, struct peer, node)->name, name))
+        return true;
+    return false;
+}
+
+static int connect_peer(const struct peers *peers, const char *name)
+{
+    struct message_hello hello = {.role = MESSAGE_PEER, .pid = getpid()};
+    CLEANUP_CLOSE int fd = -1;
+    char path[RUNTIME_PATH_MAX];
+    int rc = runtime_path(peers->runtime, name, "control", path, NULL);
+
+    if (rc < 0)
+        return rc;
+    rc = sock_connect(&fd, path, CONNECT_MS, NULL);
+    if (rc < 0)
+        return rc;
+    message_init(&hello, MESSAGE_HELLO, sizeof(hello));
+    rc = sock_send(fd, &hello, sizeof(hello), NULL, 0);
+    return rc < 0 ? rc : TAKE_FD(fd);
+}
+
+static int look_at(void *context, const char *name)
+{
+    struct peers *peers = context;
+    struct peer *peer;
+    int fd;
+
+    if (str_equals(name, peers->own_name) || is_known(peers, name))
+        return 0;
+    fd = connect_peer(peers, name);
+    if (fd < 0)
+        return 0; /* it has no supervisor now */
+    peer = calloc(1, sizeof(*peer));
+    if (!peer || uv_poll_init(peers->loop, &peer->poll, fd) < 0) {
+        attr_close(&fd);
+        free(peer);
+        return 0;
+    }
+    peer->peers = peers;
+    peer->fd = fd;
+    peer->poll.data = peer;
+    (void)str_format(peer->name, sizeof(peer->name), "%s", name); /* parse_name() bounds it */
+    list_append(&peers->head, &peer->node);
+    if (uv_poll_start(&peer->poll, UV_READABLE, on_readable) < 0)
+        drop(peer);
+    return 0;
+}
+
+static void scan(struct peers *peers)
+{
+    if (runtime_each(peers->runtime, look_at, peers) < 0)
+        log_debug("the tenant directory cannot be read");
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    scan(timer->data);
+}
+
+static void on_change(uv_fs_event_t *watch, const char *name, int events, int status)
+{
+    (void)name;
+    (void)events;
+    (void)status;
+    scan(watch->data);
+}
+
+int peers_new(struct peers **ret_peers, uv_loop_t *loop, const struct runtime *runtime,
+              const char *own_name, struct controller *controller, struct err *err)
+{
+    struct peers *peers = calloc(1, sizeof(*peers));
+    char path[RUNTIME_PATH_MAX];
+
+    if (!peers)
+        return err_set(err, ENOMEM, "allocate the list of peers");
+    *peers = (struct peers){.loop = loop, .runtime = runtime, .controller = controller};
+    list_init(&peers->head);
+    (void)str_format(peers->own_name, sizeof(peers->own_name), "%s", own_name); /* 63 at most */
+    (void)str_format(path, sizeof(path), "%s/tenants",
+                     runtime->base);          /* runtime_open() saw it fit */
+    (void)uv_timer_init(loop, &peers->timer); /* cannot fail */
+    (void)uv_fs_event_init(loop, &peers->watch);
+    peers->timer.data = peers;
+    peers->watch.data = peers;
+    /* Without a watch (no inotify left) the timer finds them, a second later. */
+    (void)uv_fs_event_start(&peers->watch, on_change, path, 0);
+    (void)uv_timer_start(&peers->timer, on_timer, 0, SCAN_MS);
+    peers->open_handles = 2;
+    *ret_peers = peers;
+    return 0;
+}
+
+static void on_own_closed(uv_handle_t *handle)
+{
+    struct peers *peers = handle->data;
+
+    if (--peers->open_handles == 0)
+        free(peers);
+}
+
+void peers_free(struct peers *peers)
+{
+    if (!peers)
+        return;
+    LIST_EACH_SAFE(node, following, &peers->head)
+    drop(CONTAINER_OF(node, struct peer, node));
+    uv_close((uv_handle_t *)&peers->timer, on_own_closed);
+    uv_close((uv_handle_t *)&peers->watch, on_own_closed);
+}

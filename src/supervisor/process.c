@@ -1,0 +1,116 @@
+#include "supervisor/process.h"
+
+#include "utils/file.h"
+#include "utils/parse.h"
+#include "utils/str.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434
+#endif
+#define STAT_SIZE        1024
+#define ENVIRON_SIZE     (256 * 1024)
+#define FIELD_STATE      3
+#define FIELD_START_TIME 22
+
+/* A field of /proc/<pid>/stat, from the third on; copied into `text`. */
+static int read_field(pid_t pid, int wanted, char *text, size_t size)
+{
+    char path[32], stat[STAT_SIZE], *field, *save = NULL;
+    int number = FIELD_STATE;
+
+    (void)str_format(path, sizeof(path), "/proc/%d/stat", (int)pid); /* fits */
+    if (file_read(path, stat, sizeof(stat), NULL) < 0)
+        return -ESRCH;
+    field = strrchr(stat, ')'); /* the name before it may hold anything */
+    if (!field)
+        return -ESRCH;
+    for (field = strtok_r(field + 1, " ", &save); field && number < wanted; number++)
+        field = strtok_r(NULL, " ", &save);
+    return field && str_format(text, size, "%s", field) ? 0 : -ESRCH;
+}
+
+int process_start_time(pid_t pid, uint64_t *ret_ticks)
+{
+    char text[32];
+
+    if (read_field(pid, FIELD_START_TIME, text, sizeof(text)) < 0)
+        return -ESRCH;
+    return parse_u64(ret_ticks, text, 0, UINT64_MAX, NULL) < 0 ? -ESRCH : 0;
+}
+
+void process_comm(pid_t pid, char *ret_comm, size_t size)
+{
+    char path[32], *end;
+
+    (void)str_format(path, sizeof(path), "/proc/%d/comm", (int)pid); /* fits */
+    if (file_read(path, ret_comm, size, NULL) <= 0)
+        (void)str_format(ret_comm, size, "?");
+    end = strchr(ret_comm, '\n');
+    if (end)
+        *end = '\0';
+}
+
+int process_open(pid_t pid)
+{
+    int fd = (int)syscall(SYS_pidfd_open, pid, 0); /* O_CLOEXEC by itself */
+
+    return fd < 0 ? -errno : fd;
+}
+
+static bool is_running(pid_t pid)
+{
+    char state[8];
+
+    return read_field(pid, FIELD_STATE, state, sizeof(state)) == 0 && state[0] != 'Z' &&
+           state[0] != 'X';
+}
+
+static bool has_variable(const char *content, size_t length, const char *wanted)
+{
+    size_t at = 0;
+
+    while (at < length) {
+        if (str_equals(content + at, wanted))
+            return true;
+        at += strlen(content + at) + 1;
+    }
+    return false;
+}
+
+bool process_has_tenant(const char *control)
+{
+    CLEANUP_FREE char *content = malloc(ENVIRON_SIZE);
+    DIR *dir = opendir("/proc");
+    struct dirent *entry;
+    char wanted[256];
+    bool found = false;
+
+    if (!content || !dir ||
+        !str_format(wanted, sizeof(wanted), PROCESS_CONTROL_VARIABLE "=%s", control)) {
+        if (dir)
+            (void)closedir(dir);
+        return false;
+    }
+    while (!found && (entry = readdir(dir))) {
+        char path[64];
+        ssize_t length;
+        uint64_t pid;
+
+        if (parse_u64(&pid, entry->d_name, 1, INT32_MAX, NULL) < 0)
+            continue;
+        (void)str_format(path, sizeof(path), "/proc/%llu/environ",
+                         (unsigned long long)pid); /* fits */
+        length = file_read(path, content, ENVIRON_SIZE, NULL);
+        found =
+            length > 0 && has_variable(content, (size_t)length, wanted) && is_running((pid_t)pid);
+    }
+    (void)closedir(dir);
+    return found;
+}

@@ -1,0 +1,25 @@
+#pragma once
+/*
+ * process - what /proc and the kernel say of processes.
+ */
+#include "utils/attr.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define PROCESS_CONTROL_VARIABLE "VGPU_CONTROL"
+
+/* Field 22 of /proc/<pid>/stat: clock ticks since boot; tells a process from a later one with its pid.
+ * -ESRCH where there is none. */
+int process_start_time(pid_t pid, uint64_t *ret_ticks) MUST_CHECK;
+
+/* The command's name, at most 15 characters; "?" where it cannot be read. */
+void process_comm(pid_t pid, char *ret_comm, size_t size);
+
+/* A pidfd, readable once the process has ended; -errno. */
+int process_open(pid_t pid) MUST_CHECK;
+
+/* Whether a process (not a zombie) was started with VGPU_CONTROL=<control>. */
+bool process_has_tenant(const char *control);

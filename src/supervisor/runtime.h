@@ -1,0 +1,53 @@
+#pragma once
+/*
+ * runtime - where tenants are published: `<base>/tenants/<name>/` with the files
+ *
+ *   control   the supervisor's socket (ipc/message.h)
+ *   state     what a successor or an adopter needs (supervisor/tenant.h)
+ *   lock      locked (flock) by front and supervisor together: the name is taken as long as one lives
+ *
+ * base is $VGPU_RUNTIME_DIR, else /run/vgpu for root, else $XDG_RUNTIME_DIR/vgpu, else /tmp/vgpu-<uid>;
+ * a directory of ours alone (mode 0700), or it is refused.
+ */
+#include "utils/attr.h"
+#include "utils/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define RUNTIME_PATH_MAX 108 /* a socket's path must fit into sun_path */
+
+struct runtime {
+    char base[RUNTIME_PATH_MAX];
+};
+
+/* Finds the base, and makes it and its `tenants`. */
+int runtime_open(struct runtime *ret_runtime, struct err *err) MUST_CHECK;
+
+/* `<base>/tenants/<name>/<file>`; file NULL: the directory itself. -ENAMETOOLONG with words. */
+int runtime_path(const struct runtime *runtime, const char *name, const char *file, char *ret_path,
+                 struct err *err) MUST_CHECK; /* RUNTIME_PATH_MAX bytes */
+
+enum runtime_claim {
+    RUNTIME_CLAIMED,  /* the name is the caller's: *ret_lock_fd is held, the directory is there */
+    RUNTIME_TAKEN,    /* a front or supervisor lives */
+    RUNTIME_ORPHANED, /* neither does, but processes of the tenant do (adopt it) */
+};
+
+/*
+ * Takes a name, or says why not (an enum runtime_claim, or a negative errno). What is left of a tenant of
+ * which nobody lives is cleaned away. With `adopt` an orphaned tenant is claimed as it is, and a name
+ * without an orphan is -ENOENT.
+ */
+int runtime_claim(const struct runtime *runtime, const char *name, bool adopt, int *ret_lock_fd,
+                  struct err *err) MUST_CHECK;
+
+/* Whether neither front nor supervisor of the tenant lives. */
+bool runtime_is_abandoned(const struct runtime *runtime, const char *name);
+
+/* Removes what a tenant left; whoever calls holds its lock or knows that nobody does. */
+void runtime_remove(const struct runtime *runtime, const char *name);
+
+/* Calls back for each name in the directory; stops and returns what the callback returns if not 0. */
+typedef int runtime_visit(void *context, const char *name);
+int runtime_each(const struct runtime *runtime, runtime_visit *visit, void *context);

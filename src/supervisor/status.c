@@ -1,0 +1,88 @@
+#include "supervisor/status.h"
+
+#include "ipc/ledger.h"
+#include "ipc/message.h"
+#include "supervisor/controller.h"
+#include "supervisor/guests.h"
+#include "supervisor/tenant.h"
+#include "utils/sock.h"
+#include "utils/str.h"
+
+#include <unistd.h>
+
+static int send_tenant(int fd, const struct status_source *source)
+{
+    const struct guests *guests = source->guests;
+    struct message_status_tenant message = {
+        .supervisor_pid = getpid(),
+        .engine = source->tenant->engine,
+        .state = MESSAGE_RUNNING,
+        .process_count = guests->count,
+        .gpu_count = source->tenant->gpu_count,
+        .rm_unparsed = guests->gone.rm_unparsed,
+        .refusals = guests->gone.refusals,
+        .guard_enables = guests->gone.guard_enables,
+    };
+
+    message_init(&message, MESSAGE_STATUS_TENANT, sizeof(message));
+    (void)str_format(message.name, sizeof(message.name), "%s",
+                     source->tenant->name); /* same size */
+    LIST_EACH(node, &guests->head)
+    {
+        const struct guest *guest = CONTAINER_OF(node, struct guest, node);
+
+        message.rm_unparsed += guest->counters.rm_unparsed;
+        message.refusals += guest->counters.refusals;
+        message.guard_enables += guest->counters.guard_enables;
+    }
+    return sock_send(fd, &message, sizeof(message), NULL, 0);
+}
+
+static int send_process(int fd, const struct status_source *source, const struct guest *guest)
+{
+    struct message_status_process message = {.pid = guest->pid};
+
+    message_init(&message, MESSAGE_STATUS_PROCESS, sizeof(message));
+    (void)str_format(message.comm, sizeof(message.comm), "%s", guest->comm); /* same size */
+    for (uint32_t i = 0; i < REGION_GPUS_MAX; i++)
+        message.memory_bytes[i] =
+            guest->has_row ? ledger_row_used(source->guests->ledger, guest->row.index, i) : 0;
+    return sock_send(fd, &message, sizeof(message), NULL, 0);
+}
+
+static int send_gpu(int fd, const struct status_source *source, uint32_t slot)
+{
+    const struct tenant_quota *quota = &source->tenant->quotas[slot];
+    const struct gpus_card *card = &source->tenant->cards[slot];
+    struct controller_state state;
+    struct message_status_gpu message = {
+        .nvml_index = card->nvml_index,
+        .weight = quota->weight,
+        .priority = quota->priority,
+        .memory_limit_bytes = quota->memory_bytes,
+        .memory_used_bytes = source->guests->ledger ? ledger_used(source->guests->ledger, slot) : 0,
+        .card_bytes = card->memory_bytes,
+        .cap_milli_percent = quota->cap_milli_percent,
+    };
+
+    controller_get_state(source->controller, slot, &state);
+    message.used_milli_percent = state.used_milli_percent;
+    message.slice_us = state.slice_us;
+    message.duty_milli_percent = state.duty_milli_percent;
+    message_init(&message, MESSAGE_STATUS_GPU, sizeof(message));
+    (void)str_format(message.uuid, sizeof(message.uuid), "%s", card->uuid); /* same size */
+    return sock_send(fd, &message, sizeof(message), NULL, 0);
+}
+
+int status_send(int fd, const struct status_source *source)
+{
+    int rc = send_tenant(fd, source);
+
+    LIST_EACH(node, &source->guests->head)
+    if (!rc)
+        rc = send_process(fd, source, CONTAINER_OF(node, struct guest, node));
+    for (uint32_t i = 0; !rc && i < source->tenant->gpu_count; i++)
+        if (source->tenant->quotas[i].is_allowed)
+            rc = send_gpu(fd, source, i);
+    return rc;
+}

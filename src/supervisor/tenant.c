@@ -1,0 +1,88 @@
+#include "supervisor/tenant.h"
+
+#include "utils/file.h"
+#include "utils/str.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define TENANT_MAGIC   0x746e7467u
+#define TENANT_VERSION 1u
+#define WHOLE          100000u
+
+void tenant_init(struct tenant *tenant, const char *name)
+{
+    memset(tenant, 0, sizeof(*tenant)); /* padding too: it goes into a file */
+    tenant->magic = TENANT_MAGIC;
+    tenant->version = TENANT_VERSION;
+    tenant->length = sizeof(*tenant);
+    (void)str_format(tenant->name, sizeof(tenant->name), "%s", name); /* parse_name() bounds it */
+}
+
+int tenant_save(const struct tenant *tenant, const char *path, struct err *err)
+{
+    return file_write(path, tenant, sizeof(*tenant), err);
+}
+
+static bool is_sane(const struct tenant_quota *quota)
+{
+    return quota->memory_bytes && quota->cap_milli_percent && quota->cap_milli_percent <= WHOLE &&
+           quota->weight && quota->weight <= 1000 && quota->priority <= REGION_HIGH;
+}
+
+int tenant_load(struct tenant *ret_tenant, const char *path, struct err *err)
+{
+    union {
+        struct tenant tenant;
+        char bytes[sizeof(struct tenant) + 1]; /* file_read() ends with NUL */
+    } content;
+    ssize_t length = file_read(path, content.bytes, sizeof(content.bytes), err);
+
+    if (length < 0)
+        return (int)length;
+    if ((size_t)length < 12 || content.tenant.magic != TENANT_MAGIC)
+        return err_say(err, EPROTO, "'%s' is no tenant's state", path);
+    if (content.tenant.version != TENANT_VERSION || (size_t)length != sizeof(struct tenant) ||
+        content.tenant.length != sizeof(struct tenant))
+        return err_say(err, EPROTO, "'%s' is of another version (%u instead of %u)", path,
+                       content.tenant.version, TENANT_VERSION);
+    if (content.tenant.gpu_count > REGION_GPUS_MAX)
+        return err_say(err, EPROTO, "'%s' names too many GPUs", path);
+    for (uint32_t i = 0; i < content.tenant.gpu_count; i++)
+        if (!is_sane(&content.tenant.quotas[i]))
+            return err_say(err, EPROTO, "'%s' holds a quota that cannot be", path);
+    content.tenant.name[sizeof(content.tenant.name) - 1] = '\0';
+    *ret_tenant = content.tenant;
+    return 0;
+}
+
+static void change_one(struct tenant_quota *quota, const struct message_set *set,
+                       const struct gpus_card *card)
+{
+    if (set->fields & MESSAGE_SET_MEMORY)
+        quota->memory_bytes = set->memory_milli_percent
+                                  ? card->memory_bytes / WHOLE * set->memory_milli_percent
+                                  : set->memory_bytes;
+    if (set->fields & MESSAGE_SET_COMPUTE)
+        quota->cap_milli_percent = set->cap_milli_percent;
+    if (set->fields & MESSAGE_SET_WEIGHT)
+        quota->weight = set->weight;
+    if (set->fields & MESSAGE_SET_PRIORITY)
+        quota->priority = set->priority;
+}
+
+int tenant_change(struct tenant *tenant, const struct message_set *set, struct err *err)
+{
+    struct tenant_quota quotas[REGION_GPUS_MAX];
+
+    memcpy(quotas, tenant->quotas, sizeof(quotas));
+    for (uint32_t i = 0; i < tenant->gpu_count; i++) {
+        if (!(set->gpu_mask & (1u << i)))
+            continue;
+        change_one(&quotas[i], set, &tenant->cards[i]);
+        if (!is_sane(&quotas[i]))
+            return err_say(err, EINVAL, "a limit that cannot be was asked for");
+    }
+    memcpy(tenant->quotas, quotas, sizeof(quotas));
+    return 0;
+}
