@@ -113,10 +113,26 @@ static void end_save(struct gpu *gpu)
     gpu->phase = GPU_EMPTY;
 }
 
+/* A context does not leave between two kernels because there is a marker to pass first. */
+static bool has_marker(const struct gpu_group *group)
+{
+    LIST_EACH(node, &group->channels)
+    {
+        const struct gpu_channel *channel = CHANNEL(node);
+
+        if (channel->has_work && channel->work.kind == GPU_MARKER && channel->is_enabled &&
+            !channel->is_blocked && channel->ready_ns <= group->gpu->now_ns)
+            return true;
+    }
+    return false;
+}
+
 static bool step_run(struct gpu *gpu)
 {
     const struct gpu_group *resident = gpu->resident;
 
+    if (!engine_group_wants(resident) && has_marker(resident))
+        return false;
     if (engine_group_wants(resident)) {
         if (gpu->now_ns < gpu->slice_end_ns)
             return false;

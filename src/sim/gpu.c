@@ -99,8 +99,9 @@ static void load_work(struct gpu_channel *channel)
     if (work->kind != GPU_MARKER && !is_behind) {
         channel->pending_ns += draw_latency_ns(gpu);
         channel->ready_ns = channel->pending_ns;
-    } else if (work->kind == GPU_KERNEL && channel->is_last_kernel) {
-        channel->ready_ns += GPU_GAP_NS;
+    } else if (work->kind == GPU_KERNEL && channel->last_kernel_ns > 0) {
+        /* Markers between two kernels do not bring them closer together. */
+        channel->ready_ns = max_u64(channel->ready_ns, channel->last_kernel_ns + GPU_GAP_NS);
     }
     channel->pending_ns = max_u64(channel->pending_ns, gpu->now_ns);
     channel->ready_ns = max_u64(channel->ready_ns, gpu->now_ns);
@@ -127,7 +128,8 @@ static bool finish_work(struct gpu_channel *channel)
     channel->has_work = false;
     channel->finished++;
     channel->last_finished_ns = gpu->now_ns;
-    channel->is_last_kernel = channel->work.kind == GPU_KERNEL;
+    if (channel->work.kind == GPU_KERNEL)
+        channel->last_kernel_ns = gpu->now_ns;
     channel->source->finish(channel->owner, channel->finished,
                             channel->has_started ? channel->started_ns : gpu->now_ns, gpu->now_ns);
     load_work(channel);

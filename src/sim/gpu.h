@@ -95,10 +95,10 @@ struct gpu_channel {
     void *owner;
     uint64_t finished;         /* number of items done */
     uint64_t last_finished_ns; /* when the newest of them was */
+    uint64_t last_kernel_ns;   /* ... and the newest kernel, 0: none yet */
     bool is_enabled;
     bool is_blocked;
-    bool is_last_kernel; /* the newest of them was a kernel */
-    bool has_work;       /* of the item finished + 1: */
+    bool has_work; /* of the item finished + 1: */
     bool has_started;
     struct gpu_work work;
     uint64_t pending_ns; /* wants the engine from then on */

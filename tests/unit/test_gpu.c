@@ -22,6 +22,7 @@ struct program {
     uint64_t started_ns, finished_ns; /* of the last */
     uint64_t latency_min_ns, latency_max_ns, latency_sum_ns;
     uint64_t wanted;
+    bool has_markers; /* every second item is one */
     const struct program *waits_for;
 };
 
@@ -34,7 +35,7 @@ static bool peek(void *owner, uint64_t number, struct gpu_work *ret_work)
     *ret_work = (struct gpu_work){
         .submit_ns = program->first_ns + (number - 1) * program->period_ns,
         .duration_ns = program->kernel_ns,
-        .kind = GPU_KERNEL,
+        .kind = program->has_markers && number % 2 == 0 ? GPU_MARKER : GPU_KERNEL,
     };
     return true;
 }
@@ -148,6 +149,21 @@ TEST(two_busy_programs_with_default_slices_sum_to_91_4_percent_of_one_alone)
     gpu_advance(&gpu, 6 * SECOND);
     CHECK_NEAR(share(&a, 5 * SECOND) / 0.981 + share(&b, 5 * SECOND) / 0.981, 91.4, 0.5);
     CHECK_NEAR(share(&a, 5 * SECOND), share(&b, 5 * SECOND), 0.1);
+}
+
+TEST(markers_between_kernels_change_nothing)
+{
+    struct gpu gpu;
+    struct program a, b;
+
+    start(&gpu);
+    add(&gpu, &a, 1, 100 * US);
+    add(&gpu, &b, 2, 100 * US);
+    a.has_markers = true;
+    b.has_markers = true;
+    gpu_advance(&gpu, 6 * SECOND);
+    /* Half of what is done is kernels. */
+    CHECK_NEAR((share(&a, 5 * SECOND) + share(&b, 5 * SECOND)) / 2, 89.6, 0.5);
 }
 
 TEST(two_busy_programs_with_slices_of_10_ms_lose_less_than_2_5_percent)
