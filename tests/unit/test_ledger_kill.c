@@ -364,7 +364,7 @@ static void kill_one(struct crowd *crowd, uint64_t *seed)
 TEST(processes_killed_at_random_leave_a_sum_that_is_exact)
 {
     struct crowd *crowd = make_crowd(harness_is_full() ? 16 : 6);
-    int kills = harness_is_full() ? 3000 : 150;
+    int kills = harness_is_full() ? 1000 : 150;
     uint64_t seed = 7, sums[SLOTS] = {0};
 
     for (int i = 0; i < crowd->count; i++)
@@ -435,10 +435,10 @@ static void run_holders(int count, int rounds)
 
 TEST(sixteen_processes_at_once_never_take_a_byte_beyond_the_limit)
 {
-    run_holders(16, harness_is_full() ? 100000 : 2000);
+    run_holders(16, harness_is_full() ? 20000 : 2000);
 }
 
 TEST(sixty_four_processes_at_once_never_take_a_byte_beyond_the_limit)
 {
-    run_holders(64, harness_is_full() ? 50000 : 1000);
+    run_holders(64, harness_is_full() ? 5000 : 1000);
 }
