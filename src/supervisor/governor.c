@@ -81,6 +81,7 @@ static uint64_t take_census(struct governor *governor, const struct roster *rost
         struct budget_measure now = measure(governor);
 
         governor->lost_count = sampler_lost_count(governor->sampler);
+        governor->blind_net_ns = governor->census.net_ns;
         budget_resume(&governor->budget, &now);
     }
     return now_ns;
@@ -162,6 +163,22 @@ static void disable_newcomers(struct governor *governor, struct roster *roster)
     uint32_t status;
 
     note_call(governor, begin_ns, actuator_switch(roster, true, &status));
+}
+
+/*
+ * A context that was on the engine before the records began, and is alone there, writes none until
+ * it leaves: so it was with one whose supervisor was replaced. Off and on again shows it.
+ */
+static void show(struct governor *governor, struct roster *roster, uint64_t now_ns)
+{
+    const struct census *census = &governor->census;
+
+    if (census->is_on_engine || census->net_ns != governor->blind_net_ns || governor->is_off ||
+        now_ns < governor->show_ns || !actuator_may_disable(roster))
+        return;
+    governor->show_ns = now_ns + NS_PER_SEC;
+    disable(governor, roster);
+    enable(governor, roster);
 }
 
 /*
@@ -348,6 +365,7 @@ static uint64_t step_budget(struct governor *governor, const struct governor_inp
     struct budget_measure now = measure(governor);
 
     judge_disable(governor, now_ns);
+    show(governor, input->roster, now_ns);
     if (governor->is_off != !governor->budget.is_on)
         governor->budget.is_on = !governor->is_off; /* a call failed */
     if (now_ns >= governor->budget.wake_ns)
