@@ -3,7 +3,7 @@
 #include "abi/rm.h"
 #include "sim/allocate.h"
 #include "sim/channel.h"
-#include "sim/command.h"
+#include "sim/rm_command.h"
 #include "sim/storage.h"
 #include "utils/str.h"
 
@@ -95,7 +95,7 @@ static void do_free(struct kernel_call *call)
 
 static void do_control(struct kernel_call *call)
 {
-    struct command command = {.params = call->params, .params_bytes = call->params_bytes};
+    struct rm_command command = {.params = call->params, .params_bytes = call->params_bytes};
     struct rm_control args;
 
     memcpy(&args, call->args, sizeof(args));
@@ -107,7 +107,7 @@ static void do_control(struct kernel_call *call)
     else if (!command.object)
         args.status = RM_OBJECT_NOT_FOUND;
     else
-        args.status = command_run(call, &command);
+        args.status = rm_command_run(call, &command);
     memcpy(call->args, &args, sizeof(args));
 }
 

@@ -1,4 +1,4 @@
-#include "sim/command.h"
+#include "sim/rm_command.h"
 
 #include "abi/rm.h"
 #include "sim/channel.h"
@@ -33,12 +33,12 @@ static void take_scheduler(struct kernel_call *call, uint64_t min_us, uint64_t m
     call->due_ns += call->machine->faults.slow_controls_ms * NS_PER_MS;
 }
 
-static struct board *find_board(const struct kernel_call *call, const struct command *command)
+static struct board *find_board(const struct kernel_call *call, const struct rm_command *command)
 {
     return command->object->board < 0 ? NULL : call->machine->boards[command->object->board];
 }
 
-static uint32_t get_ids(struct kernel_call *call, const struct command *command)
+static uint32_t get_ids(struct kernel_call *call, const struct rm_command *command)
 {
     uint32_t count = 0;
     uint32_t ids[CONTROL_IDS_MAX];
@@ -57,7 +57,7 @@ static uint32_t get_ids(struct kernel_call *call, const struct command *command)
     return RM_OK;
 }
 
-static uint32_t get_device_ids(struct kernel_call *call, const struct command *command)
+static uint32_t get_device_ids(struct kernel_call *call, const struct rm_command *command)
 {
     uint32_t mask = 0;
 
@@ -69,7 +69,7 @@ static uint32_t get_device_ids(struct kernel_call *call, const struct command *c
     return RM_OK;
 }
 
-static uint32_t get_id_info(struct kernel_call *call, const struct command *command)
+static uint32_t get_id_info(struct kernel_call *call, const struct rm_command *command)
 {
     struct rm_id_info info;
 
@@ -94,7 +94,7 @@ static uint32_t get_id_info(struct kernel_call *call, const struct command *comm
     return RM_INVALID_ARGUMENT;
 }
 
-static uint32_t run_client_command(struct kernel_call *call, const struct command *command)
+static uint32_t run_client_command(struct kernel_call *call, const struct rm_command *command)
 {
     switch (command->command) {
     case RM_CONTROL_GET_PROBED_IDS:
@@ -149,7 +149,7 @@ static uint32_t fill_frame_buffer(const struct board *board, uint8_t *pairs, uin
     return RM_OK;
 }
 
-static uint32_t get_frame_buffer(struct kernel_call *call, const struct command *command)
+static uint32_t get_frame_buffer(struct kernel_call *call, const struct rm_command *command)
 {
     const struct board *board = find_board(call, command);
     uint32_t count;
@@ -177,7 +177,7 @@ static struct channel *find_channel(struct kernel_call *call, uint32_t client_ha
  * The instants: preempted and saved 265 us after the call began, as the records showed (200-330),
  * of which the save is 111; running again after 120-200 us, of which the restore is 84.
  */
-static uint32_t switch_channels(struct kernel_call *call, const struct command *command)
+static uint32_t switch_channels(struct kernel_call *call, const struct rm_command *command)
 {
     struct rm_disable_channels params;
     uint64_t effect_ns;
@@ -211,7 +211,7 @@ static uint32_t switch_channels(struct kernel_call *call, const struct command *
     return RM_OK;
 }
 
-static uint32_t get_time(struct kernel_call *call, const struct command *command)
+static uint32_t get_time(struct kernel_call *call, const struct rm_command *command)
 {
     uint64_t time_ns = board_clock_ns(find_board(call, command), call->now_ns);
 
@@ -222,7 +222,7 @@ static uint32_t get_time(struct kernel_call *call, const struct command *command
     return RM_OK;
 }
 
-static uint32_t get_gid(struct kernel_call *call, const struct command *command)
+static uint32_t get_gid(struct kernel_call *call, const struct rm_command *command)
 {
     const struct board *board = find_board(call, command);
     struct rm_gid_info info;
@@ -244,7 +244,7 @@ static uint32_t get_gid(struct kernel_call *call, const struct command *command)
     return RM_OK;
 }
 
-static uint32_t bind_records(struct kernel_call *call, const struct command *command)
+static uint32_t bind_records(struct kernel_call *call, const struct rm_command *command)
 {
     struct board *board = find_board(call, command);
     struct rm_bind_switch_events params;
@@ -273,7 +273,7 @@ static uint32_t bind_records(struct kernel_call *call, const struct command *com
     return RM_OK;
 }
 
-static uint32_t run_subdevice_command(struct kernel_call *call, const struct command *command)
+static uint32_t run_subdevice_command(struct kernel_call *call, const struct rm_command *command)
 {
     switch (command->command) {
     case RM_CONTROL_FB_GET_INFO:
@@ -292,7 +292,7 @@ static uint32_t run_subdevice_command(struct kernel_call *call, const struct com
     }
 }
 
-static uint32_t set_slice(struct kernel_call *call, const struct command *command)
+static uint32_t set_slice(struct kernel_call *call, const struct rm_command *command)
 {
     struct gpu_group *group = command->object->content;
     uint64_t slice_us;
@@ -309,7 +309,7 @@ static uint32_t set_slice(struct kernel_call *call, const struct command *comman
     return RM_OK;
 }
 
-static uint32_t get_slice(const struct command *command)
+static uint32_t get_slice(const struct rm_command *command)
 {
     const struct gpu_group *group = command->object->content;
     uint64_t slice_us = group->told_slice_us != 0 ? group->told_slice_us : SLICE_READ_BACK_US;
@@ -320,7 +320,7 @@ static uint32_t get_slice(const struct command *command)
     return RM_OK;
 }
 
-static uint32_t run_group_command(struct kernel_call *call, const struct command *command)
+static uint32_t run_group_command(struct kernel_call *call, const struct rm_command *command)
 {
     switch (command->command) {
     case RM_CONTROL_SET_TIMESLICE:
@@ -339,7 +339,7 @@ static uint32_t run_group_command(struct kernel_call *call, const struct command
     }
 }
 
-static uint32_t enable_buffer(struct switchlog_reader *reader, const struct command *command)
+static uint32_t enable_buffer(struct switchlog_reader *reader, const struct rm_command *command)
 {
     struct rm_buffer_enable params;
 
@@ -353,7 +353,7 @@ static uint32_t enable_buffer(struct switchlog_reader *reader, const struct comm
     return RM_OK;
 }
 
-static uint32_t run_buffer_command(struct kernel_call *call, const struct command *command)
+static uint32_t run_buffer_command(struct kernel_call *call, const struct rm_command *command)
 {
     struct switchlog_reader *reader = command->object->content;
     uint32_t get;
@@ -381,7 +381,7 @@ static uint32_t run_buffer_command(struct kernel_call *call, const struct comman
     }
 }
 
-uint32_t command_run(struct kernel_call *call, const struct command *command)
+uint32_t rm_command_run(struct kernel_call *call, const struct rm_command *command)
 {
     const struct board *board = find_board(call, command);
 

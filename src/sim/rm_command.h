@@ -1,12 +1,12 @@
 #pragma once
 /*
- * command - the RM's controls, and how long the driver takes for each.
+ * rm_command - the RM's controls, and how long the driver takes for each.
  */
 #include "sim/kernel.h"
 
 #include <stdint.h>
 
-struct command {
+struct rm_command {
     struct client *client;
     struct object *object;
     uint32_t command;
@@ -15,4 +15,4 @@ struct command {
 };
 
 /* Returns the RM's status; call->due_ns becomes when the driver returns. */
-uint32_t command_run(struct kernel_call *call, const struct command *command);
+uint32_t rm_command_run(struct kernel_call *call, const struct rm_command *command);
