@@ -233,7 +233,10 @@ static void reap(struct run *run)
     pid_t pid;
 
     while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0) {
-        if (pid == run->supervisor && !WIFSTOPPED(status)) {
+        if (pid == run->supervisor && WIFSTOPPED(status)) {
+            /* It promises instants that it cannot keep now: its successor can. */
+            (void)kill(run->supervisor, SIGKILL);
+        } else if (pid == run->supervisor) {
             on_supervisor_end(run);
         } else if (pid == run->command && WIFSTOPPED(status)) {
             stop_together(run);
