@@ -16,6 +16,7 @@
 #define ALONE_EVERY_NS   (200 * NS_PER_MS)
 #define SAMPLER_RETRY_NS NS_PER_SEC
 #define LEASE_MARGIN_NS  (10 * NS_PER_MS)
+#define LEASE_GRACE_NS   (50 * NS_PER_MS) /* after a lease the guards enable by themselves */
 #define CALL_TYPICAL_NS  (500 * NS_PER_US)
 #define SETTLE_NS        (2 * NS_PER_MS) /* after this long a disable has had its effect */
 #define INERT_MOST       5u
@@ -163,6 +164,21 @@ static void disable_newcomers(struct governor *governor, struct roster *roster)
     uint32_t status;
 
     note_call(governor, begin_ns, actuator_switch(roster, true, &status));
+}
+
+/*
+ * We were stopped, or very late: the guards have put the channels back meanwhile, whatever we
+ * believe, and what was used without us is not the tenant's debt.
+ */
+static void make_up(struct governor *governor, struct roster *roster, uint64_t now_ns)
+{
+    uint64_t lease_ns = load_relaxed(&governor->control->gpus[governor->slot].lease_ns);
+    struct budget_measure now = measure(governor);
+
+    if (!governor->is_off || !lease_ns || now_ns <= lease_ns + LEASE_GRACE_NS)
+        return;
+    enable(governor, roster);
+    budget_resume(&governor->budget, &now);
 }
 
 /*
@@ -364,6 +380,7 @@ static uint64_t step_budget(struct governor *governor, const struct governor_inp
 {
     struct budget_measure now = measure(governor);
 
+    make_up(governor, input->roster, now_ns);
     judge_disable(governor, now_ns);
     show(governor, input->roster, now_ns);
     if (governor->is_off != !governor->budget.is_on)
