@@ -1,7 +1,7 @@
 #pragma once
 /*
- * command - the table of commands (commands.def), and what a command line says by it. Whoever finds a command
- * line wrong says so on one line and returns COMMAND_USAGE.
+ * command - the table of commands (commands.def), and what a command line says by it. Whoever finds
+ * a command line wrong says so on one line and returns COMMAND_USAGE.
  */
 #include "utils/attr.h"
 
@@ -48,7 +48,9 @@ bool command_has(const struct command_line *line, const char *name);
 size_t command_values(const struct command_line *line, const char *name,
                       const char *const **ret_values);
 
-/* Takes in options up to the first operand; the rest is line->operands. Options already there stay. */
+/*
+ * Takes in options up to the first operand; the rest is line->operands. Options already there stay.
+ */
 int command_parse(struct command_line *line, char **argv) MUST_CHECK;
 
 /* Says "vgpu: <command>: <words>" on stderr; returns COMMAND_USAGE. */

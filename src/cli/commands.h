@@ -1,6 +1,7 @@
 #pragma once
 /*
- * commands - one function for each row of commands.def, in cmd_<name>.c. Each returns the exit status.
+ * commands - one function for each row of commands.def, in cmd_<name>.c. Each returns the exit
+ * status.
  */
 struct command_line;
 

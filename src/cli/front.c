@@ -293,7 +293,9 @@ static void wait_events(struct run *run, int timeout_ms)
         on_signal(run);
 }
 
-/* Usually the supervisor is done at once; where it stays (daemons of the tenant), it stays alone. */
+/*
+ * Usually the supervisor is done at once; where it stays (daemons of the tenant), it stays alone.
+ */
 static void wait_for_supervisor(struct run *run)
 {
     uint64_t end_ns = clock_now_ns() + LEAVE_NS, now_ns;

@@ -1,7 +1,7 @@
 #pragma once
 /*
- * front - the parent of a tenant's command and of its supervisor: starts both, restarts a supervisor that
- * dies, forwards signals that a process sent, and ends with the command's status.
+ * front - the parent of a tenant's command and of its supervisor: starts both, restarts a
+ * supervisor that dies, forwards signals that a process sent, and ends with the command's status.
  */
 #include "supervisor/runtime.h"
 #include "utils/attr.h"

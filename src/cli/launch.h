@@ -11,8 +11,8 @@
 #define LAUNCH_NOT_FOUND      127
 
 /*
- * Sets LD_PRELOAD (ours before what the user has), VGPU_CONTROL, VGPU_ON_LOSS, and CUDA_VISIBLE_DEVICES
- * where `visible` is not NULL, in this process's environment.
+ * Sets LD_PRELOAD (ours before what the user has), VGPU_CONTROL, VGPU_ON_LOSS, and
+ * CUDA_VISIBLE_DEVICES where `visible` is not NULL, in this process's environment.
  */
 int launch_set_environment(const char *control_path, bool is_closed, const char *visible,
                            struct err *err) MUST_CHECK;

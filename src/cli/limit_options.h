@@ -1,7 +1,7 @@
 #pragma once
 /*
- * limit_options - the options that say what a tenant may have (--gpu --memory --compute --weight --priority), read
- * the same way by run and set.
+ * limit_options - the options that say what a tenant may have (--gpu --memory --compute --weight
+ * --priority), read the same way by run and set.
  */
 #include "ipc/message.h"
 #include "utils/attr.h"
@@ -12,8 +12,8 @@ struct command_line;
 struct gpus_card;
 
 /*
- * Reads the limits that were given into a SET message (whose `fields` says which). `none` lifts a memory or
- * compute limit. Returns COMMAND_OK, or COMMAND_USAGE after saying what is wrong.
+ * Reads the limits that were given into a SET message (whose `fields` says which). `none` lifts a
+ * memory or compute limit. Returns COMMAND_OK, or COMMAND_USAGE after saying what is wrong.
  */
 int limit_options_read(const struct command_line *line, struct message_set *ret_set) MUST_CHECK;
 

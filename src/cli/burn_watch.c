@@ -1,0 +1,144 @@
+#include "cli/burn_watch.h"
+
+#include "cli/burn.h"
+#include "utils/clock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define WINDOW_NS   (100 * NS_PER_MS)
+#define POLL_NS     (2 * NS_PER_MS)
+#define READ_NS     (150 * NS_PER_US) /* a reading that took longer is tried again */
+#define READ_TRIES  5
+#define WINDOWS_MAX 36000
+
+/* The counter at an instant. */
+struct point {
+    uint64_t now_ns, progress;
+};
+
+struct state {
+    const struct burn_watch *watch;
+    double *windows;
+    size_t window_count;
+    struct point window, trace, last; /* begin of each running one */
+    uint64_t moved_ns, longest_ns;    /* when the counter last moved */
+    int trace_fd;
+};
+
+/* The query brings the simulator's counters up to now and costs hardware nothing. */
+static struct point read_point(const struct burn_kernel *kernel)
+{
+    struct point best = {0};
+    uint64_t best_ns = UINT64_MAX;
+
+    for (int i = 0; i < READ_TRIES && best_ns > READ_NS; i++) {
+        uint64_t before_ns = clock_now_ns(), took_ns, progress;
+
+        (void)kernel->cuda.cuStreamQuery(
+            kernel->streams[0]); /* "not ready" is what it should say */
+        progress = burn_kernel_progress(kernel);
+        took_ns = clock_now_ns() - before_ns;
+        if (took_ns >= best_ns)
+            continue;
+        best_ns = took_ns;
+        best = (struct point){.now_ns = before_ns + took_ns / 2, .progress = progress};
+    }
+    return best;
+}
+
+static double share(const struct burn_watch *watch, const struct point *begin,
+                    const struct point *end)
+{
+    double span_ns = (double)(end->now_ns - begin->now_ns);
+
+    return span_ns > 0 ? 100.0 * (double)(end->progress - begin->progress) / (watch->rate * span_ns)
+                       : 0;
+}
+
+static void write_trace(const struct state *state, const struct point *begin, double percent)
+{
+    char line[64];
+    int length =
+        snprintf(line, sizeof(line), "%llu %.3f\n", (unsigned long long)begin->now_ns, percent);
+
+    if (state->trace_fd >= 0 && write(state->trace_fd, line, (size_t)length) < 0)
+        perror("vgpu: burn: trace");
+}
+
+static void take_point(struct state *state, const struct point *point)
+{
+    const struct burn_watch *watch = state->watch;
+
+    if (point->progress != state->last.progress) {
+        if (point->now_ns - state->moved_ns > state->longest_ns)
+            state->longest_ns = point->now_ns - state->moved_ns;
+        state->moved_ns = point->now_ns;
+    }
+    state->last = *point;
+    if (watch->trace_path && point->now_ns >= state->trace.now_ns + watch->trace_ns) {
+        write_trace(state, &state->trace, share(watch, &state->trace, point));
+        state->trace = *point;
+    }
+    if (point->now_ns >= state->window.now_ns + WINDOW_NS && state->window_count < WINDOWS_MAX) {
+        state->windows[state->window_count++] = share(watch, &state->window, point);
+        state->window = *point;
+    }
+}
+
+static void finish(struct state *state, const struct point *begin, struct burn_result *result)
+{
+    uint64_t pause_ns = state->last.now_ns - state->moved_ns;
+
+    if (pause_ns < state->longest_ns)
+        pause_ns = state->longest_ns;
+    result->seconds = (double)(state->last.now_ns - begin->now_ns) / 1e9;
+    result->share_percent = share(state->watch, begin, &state->last);
+    result->windows = burn_figures_spread(state->windows, state->window_count);
+    result->longest_pause_ms = (double)pause_ns / 1e6;
+}
+
+static void measure(struct state *state, struct burn_result *result)
+{
+    uint64_t end_ns = state->watch->begin_ns + state->watch->span_ns, next_ns;
+    struct point begin;
+
+    clock_sleep_until_ns(state->watch->begin_ns);
+    begin = read_point(state->watch->kernel);
+    state->window = state->trace = state->last = begin;
+    state->moved_ns = begin.now_ns;
+    /* An instant that is a window's end is one of the polls. */
+    for (next_ns = state->watch->begin_ns + POLL_NS; next_ns <= end_ns; next_ns += POLL_NS) {
+        struct point point;
+
+        if (clock_now_ns() > next_ns + POLL_NS)
+            continue; /* late: the next one */
+        clock_sleep_until_ns(next_ns);
+        point = read_point(state->watch->kernel);
+        take_point(state, &point);
+    }
+    finish(state, &begin, result);
+}
+
+int burn_watch_run(const struct burn_watch *watch, struct burn_result *result, struct err *err)
+{
+    struct state state = {.watch = watch, .trace_fd = -1};
+
+    state.windows = calloc(WINDOWS_MAX, sizeof(*state.windows));
+    if (!state.windows)
+        return err_set(err, ENOMEM, "measure");
+    if (watch->trace_path) {
+        state.trace_fd = open(watch->trace_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        if (state.trace_fd < 0) {
+            free(state.windows);
+            return err_set(err, errno, "write '%s'", watch->trace_path);
+        }
+    }
+    measure(&state, result);
+    attr_close(&state.trace_fd);
+    free(state.windows);
+    return 0;
+}
