@@ -171,7 +171,7 @@ set_cap() {
     neighbour free -- --kernel-us 100
     tenant a --compute 20% -- --kernel-us 100 --warm-up 1 --seconds 3600 \
         --trace "$TMP/trace" --trace-ms 20
-    at_cap() { tail -n 1 "$TMP/trace" | awk -v want="$1" '{ exit !($2 > want - 4 && $2 < want + 4) }'; }
+    at_cap() { tail -n 1 "$TMP/trace" | awk -v want="$1" '{ ok = $2 > want - 4 && $2 < want + 4 } END { exit !ok }'; }
     wait_for 10 at_cap 20
     worst=0
     for round in 1 2 3 4 5 6; do
@@ -189,7 +189,7 @@ set_cap() {
                 next
             }
             { near = 0 }' "$TMP/trace")
-        worst=$(awk -v a="$worst" -v b="${took:-9999}" 'BEGIN { print a > b ? a : b }')
+        worst=$(awk -v a="$worst" -v b="${took:-9999}" 'BEGIN { print (a > b ? a : b) }')
     done
     row "set --compute beside a busy tenant, longest of six" "$worst" '<=' 60 ms
     end a
@@ -267,7 +267,7 @@ cost() {
 kill_supervisor() {
     neighbour free -- --kernel-us 100
     tenant a --compute 30% -- --kernel-us 100 --warm-up 1 --seconds 3600 --trace "$TMP/trace.a"
-    capped_again() { tail -n 1 "$TMP/trace.a" | awk '{ exit !($2 > 25 && $2 < 35) }'; }
+    capped_again() { tail -n 1 "$TMP/trace.a" | awk '{ ok = $2 > 25 && $2 < 35 } END { exit !ok }'; }
     other_supervisor() {
         now=$(ps_get name=a.supervisor_pid)
         [ "$now" != missing ] && [ "$now" != null ] && [ "$now" != "$1" ]
@@ -309,7 +309,7 @@ kill_front() {
 
 kill_tenant() {
     neighbour other --compute 40% -- --kernel-us 100 --trace "$TMP/trace.other"
-    other_is_right() { tail -n 1 "$TMP/trace.other" | awk '{ exit !($2 > 36 && $2 < 44) }'; }
+    other_is_right() { tail -n 1 "$TMP/trace.other" | awk '{ ok = $2 > 36 && $2 < 44 } END { exit !ok }'; }
     has_memory() {
         bytes=$(ps_get name=victim.gpus.0.memory_used_bytes)
         [ "$bytes" != missing ] && [ "$bytes" != null ] && [ "$bytes" -gt 1000000000 ]
@@ -323,7 +323,7 @@ kill_tenant() {
         seed=$(((seed * 1103515245 + 12345) % 2147483648))
         sleep "0.$(printf %03d $((seed / 65536 % 200)))"
         took=$("$GUESTS/memory" kill "$(ps_get name=victim.processes.0.pid)")
-        worst=$(awk -v a="$worst" -v b="${took:-9999}" 'BEGIN { print a > b ? a : b }')
+        worst=$(awk -v a="$worst" -v b="${took:-9999}" 'BEGIN { print (a > b ? a : b) }')
         wait_for 1 other_is_right && right=$((right + 1))
         gone victim
     done
