@@ -8,6 +8,7 @@
 #include "utils/str.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,15 +21,18 @@ static int load_rate(struct burn_kernel *kernel, const char *path, double *ret_r
 {
     unsigned long long kernel_us;
     unsigned int work;
+    double rate;
     char text[128];
 
     if (file_read(path, text, sizeof(text), err) < 0)
         return -err->code;
-    if (sscanf(text, "%u %llu %lf", &work, &kernel_us, ret_rate) != 3 || !work || *ret_rate <= 0)
+    if (sscanf(text, "%u %llu %lf", &work, &kernel_us, &rate) != 3 || !work || !isfinite(rate) ||
+        rate <= 0)
         return err_say(err, EINVAL, "'%s' is no file of --save-rate", path);
     if (kernel_us != kernel->units)
         return err_say(err, EINVAL, "'%s' is of kernels of %llu us", path, kernel_us);
     kernel->work = work;
+    *ret_rate = rate;
     return 0;
 }
 
@@ -90,8 +94,12 @@ static int measure(struct burn_kernel *kernel, const struct burn_options *option
                                .span_ns = measured_ns(options),
                                .trace_path = options->trace_path,
                                .trace_ns = options->trace_ns};
-    int rc = burn_feeder_start(&feeder, kernel, options, err);
+    int rc;
 
+    /* Whoever aligns several would compare what was not measured at the same time. */
+    if (options->start_at_ns && options->start_at_ns < clock_now_ns())
+        return err_say(err, EINVAL, "the instant of --start-at was past before all was ready");
+    rc = burn_feeder_start(&feeder, kernel, options, err);
     if (rc < 0)
         return rc;
     if (!watch.begin_ns)

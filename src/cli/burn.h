@@ -27,7 +27,7 @@ struct burn_options {
 };
 
 struct burn_result {
-    uint64_t kernels;
+    uint64_t kernels; /* whole ones of work done while measuring */
     double seconds, share_percent;
     struct burn_spread windows; /* of 100 ms; count 0: not claimed */
     double longest_pause_ms;    /* negative: not measured */

@@ -23,19 +23,10 @@ struct burn_feeder {
     uint32_t batch_kernels; /* launched between two events */
     uint32_t batches;       /* in flight */
     CUevent events[BURN_STREAMS_MAX][BATCHES];
-    uint64_t kernels, errors;
+    uint64_t errors;
     struct burn_request *requests;
     size_t request_count;
 };
-
-static CUresult launch_batch(struct burn_feeder *feeder, uint32_t stream)
-{
-    CUresult result = burn_kernel_launch_many(feeder->kernel, stream, feeder->batch_kernels);
-
-    if (result == CUDA_SUCCESS)
-        feeder->kernels += feeder->batch_kernels;
-    return result;
-}
 
 static CUresult feed_once(struct burn_feeder *feeder, uint64_t turn)
 {
@@ -49,7 +40,7 @@ static CUresult feed_once(struct burn_feeder *feeder, uint64_t turn)
         if (turn >= feeder->batches)
             result = cuda->cuEventSynchronize(event);
         if (result == CUDA_SUCCESS)
-            result = launch_batch(feeder, stream);
+            result = burn_kernel_launch_many(feeder->kernel, stream, feeder->batch_kernels);
         if (result == CUDA_SUCCESS)
             result = cuda->cuEventRecord(event, feeder->kernel->streams[stream]);
     }
@@ -97,7 +88,6 @@ static void run_partly(struct burn_feeder *feeder)
             feeder->errors++;
             return;
         }
-        feeder->kernels += count;
         clock_sleep_until_ns(clock_now_ns() + PERIOD_NS - work_ns);
     }
 }
@@ -132,7 +122,6 @@ static void run_requests(struct burn_feeder *feeder)
             return;
         }
         feeder->request_count++;
-        feeder->kernels++;
     }
 }
 
@@ -237,7 +226,6 @@ void burn_feeder_stop(struct burn_feeder *feeder, uint64_t begin_ns, struct burn
 {
     store_relaxed(&feeder->is_stopping, true);
     (void)pthread_join(feeder->thread, NULL);
-    result->kernels = feeder->kernels;
     result->errors += feeder->errors;
     if (feeder->requests)
         take_latencies(feeder, begin_ns, result);

@@ -16,7 +16,6 @@ int burn_feeder_start(struct burn_feeder **ret_feeder, struct burn_kernel *kerne
                       const struct burn_options *options, struct err *err) MUST_CHECK;
 
 /*
- * Ends the thread; adds kernels, errors and the latencies of requests since `begin_ns` to the
- * result.
+ * Ends the thread; adds errors and the latencies of requests since `begin_ns` to the result.
  */
 void burn_feeder_stop(struct burn_feeder *feeder, uint64_t begin_ns, struct burn_result *result);

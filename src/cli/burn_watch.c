@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -69,6 +70,12 @@ static void write_trace(const struct state *state, const struct point *begin, do
         perror("vgpu: burn: trace");
 }
 
+/* At the poll that is nearest to a window's end: those come a little before or after their time. */
+static bool is_over(const struct point *begin, const struct point *point, uint64_t length_ns)
+{
+    return point->now_ns + POLL_NS / 2 >= begin->now_ns + length_ns;
+}
+
 static void take_point(struct state *state, const struct point *point)
 {
     const struct burn_watch *watch = state->watch;
@@ -79,11 +86,11 @@ static void take_point(struct state *state, const struct point *point)
         state->moved_ns = point->now_ns;
     }
     state->last = *point;
-    if (watch->trace_path && point->now_ns >= state->trace.now_ns + watch->trace_ns) {
+    if (watch->trace_path && is_over(&state->trace, point, watch->trace_ns)) {
         write_trace(state, &state->trace, share(watch, &state->trace, point));
         state->trace = *point;
     }
-    if (point->now_ns >= state->window.now_ns + WINDOW_NS && state->window_count < WINDOWS_MAX) {
+    if (is_over(&state->window, point, WINDOW_NS) && state->window_count < WINDOWS_MAX) {
         state->windows[state->window_count++] = share(watch, &state->window, point);
         state->window = *point;
     }
@@ -96,6 +103,7 @@ static void finish(struct state *state, const struct point *begin, struct burn_r
     if (pause_ns < state->longest_ns)
         pause_ns = state->longest_ns;
     result->seconds = (double)(state->last.now_ns - begin->now_ns) / 1e9;
+    result->kernels = (state->last.progress - begin->progress) / state->watch->kernel->units;
     result->share_percent = share(state->watch, begin, &state->last);
     result->windows = burn_figures_spread(state->windows, state->window_count);
     result->longest_pause_ms = (double)pause_ns / 1e6;
@@ -110,7 +118,6 @@ static void measure(struct state *state, struct burn_result *result)
     begin = read_point(state->watch->kernel);
     state->window = state->trace = state->last = begin;
     state->moved_ns = begin.now_ns;
-    /* An instant that is a window's end is one of the polls. */
     for (next_ns = state->watch->begin_ns + POLL_NS; next_ns <= end_ns; next_ns += POLL_NS) {
         struct point point;
 

@@ -18,6 +18,6 @@ struct burn_watch {
     uint64_t trace_ns;
 };
 
-/* Sleeps until begin_ns, then measures; fills seconds, share, windows, pause. */
+/* Sleeps until begin_ns, then measures; fills kernels, seconds, share, windows, pause. */
 int burn_watch_run(const struct burn_watch *watch, struct burn_result *result,
                    struct err *err) MUST_CHECK;
