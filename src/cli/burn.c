@@ -105,7 +105,7 @@ static int measure(struct burn_kernel *kernel, const struct burn_options *option
     if (!watch.begin_ns)
         watch.begin_ns = clock_now_ns() + options->warm_up_ns;
     rc = burn_watch_run(&watch, result, err);
-    if (!rc && options->cool_down_ns)
+    if (!rc && options->cool_down_ns && !burn_watch_is_ended())
         clock_sleep_until_ns(clock_now_ns() + options->cool_down_ns);
     burn_feeder_stop(feeder, watch.begin_ns, result);
     if (options->kernel_us >= BURN_LONG_US)
@@ -126,7 +126,7 @@ int burn_run(const struct burn_options *options, struct burn_result *ret_result,
         rc = hold_memory(kernel, options->memory_bytes, err);
     if (!rc)
         rc = find_rate(kernel, options, &rate, err);
-    if (!rc)
+    if (!rc && options->seconds_ns)
         rc = measure(kernel, options, rate, ret_result, err);
     return rc; /* the process ends with this: the driver cleans up */
 }

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,22 @@
 #define READ_NS     (150 * NS_PER_US) /* a reading that took longer is tried again */
 #define READ_TRIES  5
 #define WINDOWS_MAX 36000
+
+/* Whoever ends a burn early gets the figures up to then; a second signal ends it at once. */
+static volatile sig_atomic_t is_ended;
+
+static void end(int signal)
+{
+    is_ended = 1;
+}
+
+static void watch_signals(void)
+{
+    struct sigaction action = {.sa_handler = end, .sa_flags = SA_RESETHAND | SA_RESTART};
+
+    (void)sigaction(SIGTERM, &action, NULL); /* cannot fail with these arguments */
+    (void)sigaction(SIGINT, &action, NULL);
+}
 
 /* The counter at an instant. */
 struct point {
@@ -115,10 +132,12 @@ static void measure(struct state *state, struct burn_result *result)
     struct point begin;
 
     clock_sleep_until_ns(state->watch->begin_ns);
+    watch_signals();
     begin = read_point(state->watch->kernel);
     state->window = state->trace = state->last = begin;
     state->moved_ns = begin.now_ns;
-    for (next_ns = state->watch->begin_ns + POLL_NS; next_ns <= end_ns; next_ns += POLL_NS) {
+    for (next_ns = state->watch->begin_ns + POLL_NS; next_ns <= end_ns && !is_ended;
+         next_ns += POLL_NS) {
         struct point point;
 
         if (clock_now_ns() > next_ns + POLL_NS)
@@ -128,6 +147,11 @@ static void measure(struct state *state, struct burn_result *result)
         take_point(state, &point);
     }
     finish(state, &begin, result);
+}
+
+bool burn_watch_is_ended(void)
+{
+    return is_ended;
 }
 
 int burn_watch_run(const struct burn_watch *watch, struct burn_result *result, struct err *err)

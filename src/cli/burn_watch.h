@@ -5,6 +5,7 @@
 #include "utils/attr.h"
 #include "utils/err.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct burn_kernel;
@@ -21,3 +22,6 @@ struct burn_watch {
 /* Sleeps until begin_ns, then measures; fills kernels, seconds, share, windows, pause. */
 int burn_watch_run(const struct burn_watch *watch, struct burn_result *result,
                    struct err *err) MUST_CHECK;
+
+/* Whether a signal ended the measuring early. */
+bool burn_watch_is_ended(void);

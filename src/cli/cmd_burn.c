@@ -74,7 +74,7 @@ static int read_options(const struct command_line *line, struct burn_options *op
         read_number(line, "start-at", UINT64_MAX, &options->start_at_ns) ||
         read_number(line, "trace-ms", 100000, &trace_ms))
         return COMMAND_USAGE;
-    if (!options->seconds_ns)
+    if (!options->seconds_ns && !command_has(line, "save-rate"))
         return command_usage_error(line, "--seconds: nothing can be measured in no time");
     options->is_graph = command_has(line, "graph");
     options->stream_count = options->is_graph ? 1 : (uint32_t)streams;
@@ -149,6 +149,8 @@ int cmd_burn(const struct command_line *line)
         log_error("burn: %s", err.text);
         return COMMAND_FAILED;
     }
+    if (!options.seconds_ns)
+        return COMMAND_OK;
     if (command_has(line, "json"))
         print_json(&options, &result);
     else

@@ -30,6 +30,13 @@
     FUNCTION(cuModuleGetFunction)                                                                  \
     FUNCTION(cuMemAlloc_v2)                                                                        \
     FUNCTION(cuMemFree_v2)                                                                         \
+    FUNCTION(cuMemAllocPitch_v2)                                                                   \
+    FUNCTION(cuMemAllocAsync)                                                                      \
+    FUNCTION(cuMemFreeAsync)                                                                       \
+    FUNCTION(cuMemCreate)                                                                          \
+    FUNCTION(cuMemRelease)                                                                         \
+    FUNCTION(cuArrayCreate_v2)                                                                     \
+    FUNCTION(cuArrayDestroy)                                                                       \
     FUNCTION(cuMemGetInfo_v2)                                                                      \
     FUNCTION(cuMemHostAlloc)                                                                       \
     FUNCTION(cuLaunchKernel)                                                                       \

@@ -82,12 +82,21 @@ static void close_connection(struct connection *connection)
         uv_close((uv_handle_t *)&connection->death, on_handle_closed);
 }
 
+/* A process has left: whether the tenant has ended is looked at now and not at the next tick. */
+static void look_for_end(struct server *server)
+{
+    if (server->command_fd < 0)
+        (void)uv_timer_start(&server->tick, server->tick.timer_cb, 0, TICK_MS); /* cannot fail */
+}
+
 static void on_expiry(uv_timer_t *timer)
 {
     struct server *server = timer->data;
 
-    if (!guests_expire(&server->guests, clock_now_ns()))
-        (void)uv_timer_stop(timer); /* cannot fail */
+    if (guests_expire(&server->guests, clock_now_ns()))
+        return;
+    (void)uv_timer_stop(timer); /* cannot fail */
+    look_for_end(server);
 }
 
 static void stop_watching_death(struct connection *connection)
@@ -119,6 +128,7 @@ static void on_guest_death(uv_poll_t *handle, int status, int events)
     stop_watching_death(connection);
     if (connection->guest)
         guests_leave(&connection->server->guests, connection->guest);
+    look_for_end(connection->server);
     connection->guest = NULL;
     close_connection(connection);
 }
@@ -378,7 +388,7 @@ static void on_command_end(uv_poll_t *handle, int status, int events)
     (void)uv_poll_stop(handle);
     attr_close(&server->command_fd);
     server->tenant.command_pid = 0;
-    (void)uv_timer_start(&server->tick, server->tick.timer_cb, 0, TICK_MS);
+    look_for_end(server);
 }
 
 static void watch_command(struct server *server, pid_t pid)

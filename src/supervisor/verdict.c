@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
+#include <unistd.h>
 
 #define TEXT_SIZE 256
 
@@ -52,5 +53,7 @@ int verdict_save(const struct runtime *runtime, const char *uuid, const char *dr
         !str_format(text, sizeof(text), "%s%s\n", key,
                     verdict == VERDICT_OBEYS ? "obeys" : "inert"))
         return err_say(err, EINVAL, "the verdict on GPU '%s' cannot be written down", uuid);
+    if (verdict == VERDICT_NONE)
+        return unlink(path) < 0 && errno != ENOENT ? err_set(err, errno, "remove '%s'", path) : 0;
     return file_write(path, text, strlen(text), err);
 }

@@ -16,5 +16,6 @@ enum verdict {
 
 enum verdict verdict_load(const struct runtime *runtime, const char *uuid,
                           const char *driver_version);
+/* VERDICT_NONE forgets what was seen. */
 int verdict_save(const struct runtime *runtime, const char *uuid, const char *driver_version,
                  enum verdict verdict, struct err *err) MUST_CHECK;
