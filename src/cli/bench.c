@@ -32,25 +32,6 @@ static const struct step steps[] = {
 #include "cli/bench.def"
 };
 
-void bench_add(struct bench *bench, const char *claim, const char *more,
-               const struct bench_row *row)
-{
-    struct bench_row *to = &bench->rows[bench->count];
-
-    if (bench->count == BENCH_ROWS_MAX)
-        return;
-    *to = *row;
-    (void)str_format(to->claim, sizeof(to->claim), "%s%s", claim, more); /* cut at worst */
-    bench->count++;
-}
-
-bool bench_passes(const struct bench_row *row)
-{
-    if (isnan(row->got))
-        return false;
-    return row->is_least ? row->got >= row->bar : row->got <= row->bar;
-}
-
 static bool is_wanted(const struct bench *bench, const struct step *step)
 {
     if (bench->wanted)
@@ -96,7 +77,7 @@ static void judge(struct bench *bench, const char *claim, const struct step *ste
         (void)str_format(more, sizeof(more), ": sum, at least");
         break;
     }
-    bench_add(bench, claim, more, &row);
+    bench_rows_add(&bench->rows, claim, more, &row);
 }
 
 /* The trial at `step`; returns the step behind its last row. */

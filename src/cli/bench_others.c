@@ -51,7 +51,7 @@ void bench_latency(struct bench *bench, const char *claim)
     run_trial(bench, &trial, beside);
     row.got = alone[0].is_there && beside[0].is_there ? beside[0].p99_us / alone[0].p99_us : NAN;
     (void)str_format(more, sizeof(more), " (%.0f us)", alone[0].p99_us);
-    bench_add(bench, claim, more, &row);
+    bench_rows_add(&bench->rows, claim, more, &row);
 }
 
 /* --- changed caps --- */
@@ -138,7 +138,7 @@ void bench_changes(struct bench *bench, const char *claim)
         row.got = isnan(took_ms) || took_ms > row.got ? took_ms : row.got;
     }
     (void)unlink(path); /* it may be missing */
-    bench_add(bench, claim, "", &row);
+    bench_rows_add(&bench->rows, claim, "", &row);
 }
 
 /* --- memory --- */
@@ -224,7 +224,7 @@ void bench_memory(struct bench *bench, const char *claim)
         (void)str_format(more, sizeof(more), ", of %llu", (unsigned long long)kinds.steps);
     }
     child_fini(&child);
-    bench_add(bench, claim, more, &row);
+    bench_rows_add(&bench->rows, claim, more, &row);
 }
 
 /* --- costs --- */
@@ -279,7 +279,7 @@ void bench_startup(struct bench *bench, const char *claim)
         with_ms[i] = run_probe(bench, "start", true, text);
     }
     row.got = median(with_ms, STARTUP_ROUNDS) - median(without_ms, STARTUP_ROUNDS);
-    bench_add(bench, claim, "", &row);
+    bench_rows_add(&bench->rows, claim, "", &row);
 }
 
 #define COSTS 3
@@ -316,6 +316,6 @@ void bench_costs(struct bench *bench, const char *claim)
         struct bench_row row = {.bar = 2, .unit = "%"};
 
         row.got = 100.0 * (median(limited_us[i], COST_ROUNDS) - base_us) / base_us;
-        bench_add(bench, claim, names[i], &row);
+        bench_rows_add(&bench->rows, claim, names[i], &row);
     }
 }

@@ -2,15 +2,12 @@
 /*
  * bench_report - what bench found, as a table, as JSON and as a picture.
  */
-#include "utils/attr.h"
-#include "utils/err.h"
-
 #include <stdio.h>
 
-struct bench;
+struct bench_rows;
 
 struct bench_report {
-    const struct bench *bench;
+    const struct bench_rows *rows;
     const char *gpu, *driver, *engine;
 };
 

@@ -71,7 +71,7 @@ static int report(const struct command_line *line, struct bench *bench)
 {
     const char *driver = gpus_driver_version(bench->gpus), *svg_path = command_value(line, "svg");
     enum verdict verdict = verdict_load(&bench->runtime, gpus_card(bench->gpus, 0)->uuid, driver);
-    const struct bench_report report = {.bench = bench,
+    const struct bench_report report = {.rows = &bench->rows,
                                         .gpu = gpus_name(bench->gpus, 0),
                                         .driver = driver,
                                         .engine = verdict == VERDICT_INERT ? "memory-only" : "rm"};
@@ -81,10 +81,7 @@ static int report(const struct command_line *line, struct bench *bench)
         bench_report_json(&report, stdout);
     else
         bench_report_table(&report, stdout);
-    for (size_t i = 0; i < bench->count; i++)
-        if (!bench_passes(&bench->rows[i]))
-            status = COMMAND_FAILED;
-    return status;
+    return bench_rows_passed(&bench->rows) < bench->rows.count ? COMMAND_FAILED : status;
 }
 
 static int measure(const struct command_line *line, struct bench *bench)
