@@ -203,15 +203,18 @@ static int start_command(struct run *run, char **argv)
 
 /* --- waiting --- */
 
-static void on_supervisor_end(struct run *run)
+static void on_supervisor_end(struct run *run, int status)
 {
+    /* Killed from outside is not its own failure: another may live longer. */
+    bool is_killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+    bool is_short = clock_now_ns() - run->supervisor_ns < RESTART_NS;
     struct err err;
 
     pass_words(run);
     run->supervisor = -1;
     if (run->has_ended)
         return;
-    run->failures = clock_now_ns() - run->supervisor_ns < RESTART_NS ? run->failures + 1 : 0;
+    run->failures = is_short && !is_killed ? run->failures + 1 : 0;
     if (run->failures >= RESTARTS_MOST) {
         log_error("the supervisor of '%s' keeps ending; it is not started again", run->front->name);
         return;
@@ -237,7 +240,7 @@ static void reap(struct run *run)
             /* It promises instants that it cannot keep now: its successor can. */
             (void)kill(run->supervisor, SIGKILL);
         } else if (pid == run->supervisor) {
-            on_supervisor_end(run);
+            on_supervisor_end(run, status);
         } else if (pid == run->command && WIFSTOPPED(status)) {
             stop_together(run);
         } else if (pid == run->command) {
