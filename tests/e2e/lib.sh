@@ -168,6 +168,27 @@ get() { json-get "$2" <"$1" 2>/dev/null || echo missing; }
 # ps_get PATH: a value of `vgpu ps --json`.
 ps_get() { vgpu ps --json 2>/dev/null | json-get "$1" 2>/dev/null || echo missing; }
 
+# rate_key BURN-OPTION...: what the rate of those kernels is kept under.
+rate_key() {
+    rate_length=100
+    rate_way=
+    while [ $# -gt 0 ]; do
+        case $1 in
+        --kernel-us) rate_length=$2 ;;
+        --graph) rate_way=graph ;;
+        --streams) rate_way=streams$2 ;;
+        esac
+        shift
+    done
+    echo "$rate_length$rate_way"
+}
+
+# calibrate BURN-OPTION...: measures what those kernels reach while nobody else is there; later tenants
+# with such kernels go by it. Without it they calibrate themselves, between the times they are stopped.
+calibrate() {
+    vgpu burn "$@" --seconds 0 --save-rate "$TMP/rate.$(rate_key "$@")"
+}
+
 # tenant NAME RUN-OPTION... -- BURN-OPTION...: a tenant that burns in the background; its figures come
 # to $TMP/NAME.out as JSON when it ends.
 tenant() {
@@ -179,6 +200,8 @@ tenant() {
         shift
     done
     shift
+    tenant_rate="$TMP/rate.$(rate_key "$@")"
+    [ ! -f "$tenant_rate" ] || set -- "$@" --rate "$tenant_rate"
     # shellcheck disable=SC2086 # options are words
     background_as "$tenant_name" vgpu run --name "$tenant_name" $tenant_options -- \
         vgpu burn --json "$@"

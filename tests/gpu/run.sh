@@ -74,6 +74,7 @@ caps_alone() {
     alone 30 20000 4
     alone 30 300000 20
     alone 30 100 4 --graph
+    alone 30 100 4 --streams 4
 }
 
 caps_beside() {
@@ -84,6 +85,7 @@ caps_beside() {
     beside 30 20000 4 0.7
     beside 30 300000 20 0.7
     beside 30 100 4 0.7 --graph
+    beside 30 100 4 0.7 --streams 4
 }
 
 caps_two() {
@@ -341,6 +343,13 @@ write_json() {
               NR > 1 ? "," : "", $1, $2, $3, $4, $5, $6 == "pass" ? "true" : "false" }
         END { print "\n]}" }' "$ROWS" >"$JSON"
 }
+
+# Outside of all limits, so that each share is of what a GPU alone gives.
+for us in 10 100 200 1000 20000 300000; do
+    calibrate --kernel-us "$us" || exit 1
+done
+calibrate --kernel-us 100 --graph || exit 1
+calibrate --kernel-us 100 --streams 4 || exit 1
 
 for group in ${VGPU_ONLY:-caps_alone caps_beside caps_two caps_idle weights weights_processes \
     weights_equal latency set_cap memory torch startup cost kill_supervisor kill_front kill_tenant}; do
