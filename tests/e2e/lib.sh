@@ -40,10 +40,16 @@ on_simulator() {
 
 TMP=$(mktemp -d /tmp/vgXXXXXX)
 PIDS=
+TENANTS=
 COUNT=0
 FAILED=0
 
 cleanup() {
+    for cleanup_name in $TENANTS; do
+        for pid in $(ps_get "name=$cleanup_name.processes.*.pid"); do
+            [ "$pid" = missing ] || kill -KILL "$pid" 2>/dev/null
+        done
+    done
     for pid in $PIDS; do
         kill -KILL "$pid" 2>/dev/null
     done
@@ -66,6 +72,18 @@ background_as() {
     name=$1
     shift
     "$@" >"$TMP/$name.out" 2>"$TMP/$name.err" &
+    PID=$!
+    eval "PID_$name=$PID"
+    PIDS="$PIDS $PID"
+}
+
+# background_from FILE NAME COMMAND...: the same with its stdin from FILE, which may be a FIFO: it is opened
+# by the command's own process, as the shell itself would wait there for somebody to write.
+background_from() {
+    from=$1
+    name=$2
+    shift 2
+    "$@" <"$from" >"$TMP/$name.out" 2>"$TMP/$name.err" &
     PID=$!
     eval "PID_$name=$PID"
     PIDS="$PIDS $PID"
@@ -200,6 +218,7 @@ tenant() {
         shift
     done
     shift
+    TENANTS="$TENANTS $tenant_name"
     tenant_rate="$TMP/rate.$(rate_key "$@")"
     [ ! -f "$tenant_rate" ] || set -- "$@" --rate "$tenant_rate"
     # shellcheck disable=SC2086 # options are words

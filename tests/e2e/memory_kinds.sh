@@ -5,7 +5,7 @@
 on_simulator "$@"
 
 mkfifo "$TMP/steps"
-background_as a vgpu run --name a --memory 8GiB -- "$GUESTS/memory" kinds <"$TMP/steps"
+background_from "$TMP/steps" a vgpu run --name a --memory 8GiB -- "$GUESTS/memory" kinds
 exec 3>"$TMP/steps"
 lines=0
 has_line() { [ "$(wc -l <"$TMP/a.out")" -gt "$lines" ]; }

@@ -15,7 +15,8 @@ limited() {
 }
 
 limited 2GiB 2147483648
-limited 3GB 3000000000
+# The driver counts in KiB, so that is what a program sees of a limit that is none.
+limited 3GB 2999999488
 
 # A limit that grows while the tenant runs.
 background_as a vgpu run --name a --memory 1GiB -- "$GUESTS/memory" hold 100000000

@@ -23,6 +23,9 @@ while read -r command; do
 done <commands
 is "vgpu set had its effect: memory" "$(ps_get name=a.gpus.0.memory_limit_bytes)" 12884901888
 is "vgpu set had its effect: compute" "$(ps_get name=a.gpus.0.compute_limit_percent)" 60.0
-end a
-end b
+# The fronts pass the signal on; these programs have not touched a GPU, so that ps has no process of theirs.
+# shellcheck disable=SC2086 # words
+kill -TERM $PIDS
+ok "both tenants end with their commands" wait_for 5 is_no_tenant a
+ok "and leave nothing" wait_for 5 is_no_tenant b
 done_testing

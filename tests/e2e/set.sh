@@ -31,4 +31,6 @@ done
 at_most "longest time of $changes changes until the new cap held, ms (with the cost of the command)" \
     "$worst" 100
 is "ps shows the new cap" "$(ps_get name=a.gpus.0.compute_limit_percent)" "$cap.0"
+end a
+end free
 done_testing

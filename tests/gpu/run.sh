@@ -29,7 +29,7 @@ row() {
 # away CLAIM GOT WANTED BAR: how far a share is from what it should be.
 away() {
     row "$1: $2" "$(awk -v a="$2" -v b="$3" 'BEGIN {
-        if (a !~ /^[0-9.]+$/) print a; else printf "%.2f\n", a > b ? a - b : b - a }')" '<=' "$4" points
+        if (a !~ /^[0-9.]+$/) print a; else printf "%.2f\n", (a > b) ? a - b : b - a }')" '<=' "$4" points
 }
 
 gone() {
@@ -200,7 +200,7 @@ set_cap() {
 
 memory() {
     mkfifo "$TMP/steps"
-    background_as kinds vgpu run --name kinds --memory 8GiB -- "$GUESTS/memory" kinds <"$TMP/steps"
+    background_from "$TMP/steps" kinds vgpu run --name kinds --memory 8GiB -- "$GUESTS/memory" kinds
     exec 3>"$TMP/steps"
     lines=0
     equal=0
