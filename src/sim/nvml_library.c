@@ -1,6 +1,6 @@
 /*
- * nvml_library - libnvidia-ml.so.1: what the simulated machine says of its GPUs. Memory
- * comes from the resource manager by the same calls as the real library's; the rest the server is asked for.
+ * nvml_library - libnvidia-ml.so.1: what the simulated machine says of its GPUs. Memory comes from
+ * the resource manager by the same calls as the real library's; the rest the server is asked for.
  */
 #include "abi/rm.h"
 #include "sim/client.h"

@@ -93,9 +93,9 @@ static void on_readable(uv_poll_t *handle, int status, int events)
         rc = take_page(peer, fds.values[0]);
     if (length > 0 && fds.count)
         attr_close(&fds.values[0]);
+    /* Its supervisor has ended, or is one that we do not understand: it is tried again. */
     if (rc < 0)
-        drop(
-            peer); /* the end of its supervisor, or one that we do not understand; it is tried again */
+        drop(peer);
 }
 
 static bool is_known(const struct peers *peers, const char *name)

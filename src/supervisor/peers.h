@@ -1,7 +1,8 @@
 #pragma once
 /*
- * peers - the other supervisors of this user, found through the tenant directory; their control pages, mapped
- * read-only, are what the controller plans from. A peer's death is the end of its connection.
+ * peers - the other supervisors of this user, found through the tenant directory; their control
+ * pages, mapped read-only, are what the controller plans from. A peer's death is the end of its
+ * connection.
  */
 #include "utils/attr.h"
 #include "utils/err.h"

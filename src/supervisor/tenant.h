@@ -1,7 +1,7 @@
 #pragma once
 /*
- * tenant - who a tenant is and what it may have: the supervisor's own copy, kept in the tenant's `state`
- * file so that a successor or an adopter goes on with the same.
+ * tenant - who a tenant is and what it may have: the supervisor's own copy, kept in the tenant's
+ * `state` file so that a successor or an adopter goes on with the same.
  */
 #include "ipc/message.h"
 #include "ipc/region.h"
