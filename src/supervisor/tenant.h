@@ -13,6 +13,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct controller;
+
 struct tenant_quota {
     uint64_t memory_bytes;      /* REGION_NO_LIMIT: none */
     uint32_t cap_milli_percent; /* 100000: no cap */
@@ -42,3 +44,7 @@ int tenant_load(struct tenant *ret_tenant, const char *path, struct err *err) MU
 
 /* Changes quotas as a SET message asks, all or nothing; -EINVAL with words. */
 int tenant_change(struct tenant *tenant, const struct message_set *set, struct err *err) MUST_CHECK;
+
+/* Puts the quotas in force: memory's in the control page, compute's through the controller. */
+void tenant_apply(const struct tenant *tenant, struct region_control *control,
+                  struct controller *controller);
