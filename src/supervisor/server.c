@@ -294,6 +294,18 @@ static int begin(struct server *server, struct err *err)
     return rc;
 }
 
+static int start_peers(struct server *server, struct err *err)
+{
+    const struct peers_config config = {
+        .loop = &server->loop,
+        .runtime = server->config->runtime,
+        .own_name = server->tenant.name,
+        .controller = server->controller,
+    };
+
+    return peers_new(&server->peers, &config, err);
+}
+
 int server_run(const struct server_config *config, struct err *err)
 {
     struct server *server = calloc(1, sizeof(*server));
@@ -305,8 +317,7 @@ int server_run(const struct server_config *config, struct err *err)
     server->tenant = config->tenant;
     rc = begin(server, err);
     if (!rc)
-        rc = peers_new(&server->peers, &server->loop, config->runtime, server->tenant.name,
-                       server->controller, err);
+        rc = start_peers(server, err);
     if (rc < 0) {
         tell_front(server, SERVER_FAILED, err->text);
         return rc; /* the process ends with this: nothing is freed one by one */
