@@ -218,9 +218,9 @@ static void print_case(FILE *file, const struct row *command)
         fprintf(file, " --%s", row->name);
     fputs("\"\n", file);
     if (wants_name)
-        fputs(
-            "    [[ $word == -* ]] || words=$(vgpu ps 2>/dev/null | awk 'NR > 1 && /^[^ ]/ { print $1 }')\n",
-            file);
+        fputs("    [[ $word == -* ]] || words=$(vgpu ps 2>/dev/null |\n"
+              "        awk 'NR > 1 && /^[^ ]/ { print $1 }')\n",
+              file);
     fputs("    ;;\n", file);
 }
 

@@ -1,8 +1,8 @@
 #include "sim/card.h"
 
 #include "abi/rm.h"
-#include "sim/client.h"
 #include "sim/cuda_calls.h"
+#include "sim/wire_call.h"
 #include "utils/str.h"
 
 #include <stdlib.h>
@@ -115,7 +115,7 @@ static CUresult find_cards(void)
 
     if (session_open(&state.session) < 0)
         return CUDA_ERROR_NO_DEVICE;
-    info_count = client_query(WIRE_QUERY_GPUS, 0, infos, sizeof(infos));
+    info_count = wire_call_query(WIRE_QUERY_GPUS, 0, infos, sizeof(infos));
     for (int i = 0; i < info_count; i++)
         count += attach(&cards[count], &infos[i]);
     choose(cards, count);

@@ -8,10 +8,11 @@
 #include "macro/driver.h"
 #include "utils/attr.h"
 
-#define ROW_CUDA(symbol, ...)      EXPORTED DRIVER_PROTOTYPE(CUDA, symbol, __VA_ARGS__);
-#define ROW_NVML(symbol, ...)                                     /* the other library's */
-#define ROW_NVML_TEXT(symbol, ...)                                /* the other library's */
-#define HOOK(library, symbol, version, class, policy, words, ...) ROW_##library(symbol, __VA_ARGS__)
+#define ROW_CUDA(library, symbol, ...)      EXPORTED DRIVER_PROTOTYPE(library, symbol, __VA_ARGS__);
+#define ROW_NVML(library, symbol, ...)      /* the other library's */
+#define ROW_NVML_TEXT(library, symbol, ...) /* the other library's */
+#define HOOK(library, symbol, version, class, policy, words, ...)                                  \
+    ROW_##library(library, symbol, __VA_ARGS__)
 #include "macro/driver.def"
 #undef ROW_CUDA
 #undef ROW_NVML

@@ -1,7 +1,7 @@
 #include "sim/device_call.h"
 
 #include "abi/rm.h"
-#include "sim/client.h"
+#include "sim/wire_call.h"
 #include "utils/atomics.h"
 #include "utils/str.h"
 
@@ -51,10 +51,10 @@ static uint64_t inode_of(int fd)
  * Asks, and learns whose the file is. Returns 0 or what errno says. Where nobody answers, a file
  * that was known as ours has lost its device; an unknown one is left to the system.
  */
-static int ask(struct client_call *call, uint64_t inode, bool *ret_is_ours)
+static int ask(struct wire_call *call, uint64_t inode, bool *ret_is_ours)
 {
     enum known_file before = look_up(inode);
-    int rc = client_ask(call);
+    int rc = wire_call_ask(call);
 
     if (rc < 0) {
         *ret_is_ours = before == FILE_OURS || rc != -ENODEV;
@@ -109,13 +109,13 @@ static bool find_node(const char *path, struct wire_request *request)
 
 int device_call_open(const char *path, int flags, bool *ret_is_ours)
 {
-    struct client_call call = {.request = {.kind = WIRE_OPEN}};
+    struct wire_call call = {.request = {.kind = WIRE_OPEN}};
     int rc;
 
-    *ret_is_ours = path && find_node(path, &call.request) && client_is_simulated();
+    *ret_is_ours = path && find_node(path, &call.request) && wire_call_is_possible();
     if (!*ret_is_ours)
         return -1;
-    rc = client_ask(&call);
+    rc = wire_call_ask(&call);
     if (rc < 0)
         return fail(-rc);
     if (call.reply.error != 0 || call.fd < 0) {
@@ -146,7 +146,7 @@ static bool read_caller(void *target, uint64_t address, size_t bytes)
     return true;
 }
 
-static void add_part(struct client_call *call, uint64_t address, uint32_t bytes, uint32_t *size)
+static void add_part(struct wire_call *call, uint64_t address, uint32_t bytes, uint32_t *size)
 {
     *size = bytes;
     if (bytes > 0)
@@ -207,7 +207,7 @@ static int find_other_fd(const struct wire_request *request, const uint8_t *args
 }
 
 /* The older form of the frame buffer's information points to its pairs from inside its params. */
-static bool add_nested(struct client_call *call, const struct rm_control *control)
+static bool add_nested(struct wire_call *call, const struct rm_control *control)
 {
     struct {
         uint32_t count, reserved;
@@ -244,7 +244,7 @@ static bool unwrap(struct wire_request *request, uint64_t *address)
 }
 
 /* Says where the call's memory lies; false: some of it cannot be read. */
-static bool describe(struct client_call *call, uint64_t address)
+static bool describe(struct wire_call *call, uint64_t address)
 {
     struct wire_request *request = &call->request;
     struct params params;
@@ -269,11 +269,11 @@ static bool describe(struct client_call *call, uint64_t address)
 
 int device_call_ioctl(int fd, unsigned long request, void *args, bool *ret_is_ours)
 {
-    struct client_call call = {.request = {.kind = WIRE_IOCTL, .request = (uint32_t)request}};
+    struct wire_call call = {.request = {.kind = WIRE_IOCTL, .request = (uint32_t)request}};
     int saved_errno = errno, error;
 
     *ret_is_ours = false;
-    if (!client_is_simulated())
+    if (!wire_call_is_possible())
         return -1;
     call.request.file = inode_of(fd);
     errno = saved_errno;
@@ -281,7 +281,7 @@ int device_call_ioctl(int fd, unsigned long request, void *args, bool *ret_is_ou
         return -1;
     /* Before anything is read through a pointer that may be no pointer: whose file is it? */
     if (look_up(call.request.file) == FILE_UNKNOWN) {
-        struct client_call probe = {.request = {.kind = WIRE_IOCTL, .file = call.request.file}};
+        struct wire_call probe = {.request = {.kind = WIRE_IOCTL, .file = call.request.file}};
 
         (void)ask(&probe, call.request.file, ret_is_ours); /* what it says is the file's owner */
         errno = saved_errno;
@@ -301,7 +301,7 @@ int device_call_ioctl(int fd, unsigned long request, void *args, bool *ret_is_ou
 
 int device_call_mmap(int fd, struct device_mapping *mapping, int *ret_fd, bool *ret_is_ours)
 {
-    struct client_call call = {
+    struct wire_call call = {
         .request = {.kind = WIRE_MMAP,
                     .offset = (uint64_t)mapping->offset,
                     .length = mapping->length,
@@ -310,7 +310,7 @@ int device_call_mmap(int fd, struct device_mapping *mapping, int *ret_fd, bool *
     int saved_errno = errno, error;
 
     *ret_is_ours = false;
-    if (fd < 0 || (mapping->flags & MAP_ANONYMOUS) || !client_is_simulated())
+    if (fd < 0 || (mapping->flags & MAP_ANONYMOUS) || !wire_call_is_possible())
         return -1;
     call.request.file = inode_of(fd);
     errno = saved_errno;

@@ -2,8 +2,8 @@
 /*
  * graph - work noted down to be done later, as often as wanted: the items of a stream's capture, or
  * those that a program adds one by one. A launch submits them in the order in which they were
- * added, which respects any dependencies, as a node can only depend on earlier ones; branches do not run
- * beside each other. What copies move, they move at the launch.
+ * added, which respects any dependencies, as a node can only depend on earlier ones; branches do
+ * not run beside each other. What copies move, they move at the launch.
  */
 #include "abi/cuda.h"
 #include "sim/copy.h"

@@ -2,7 +2,7 @@
 
 #include "abi/rm.h"
 #include "sim/card.h"
-#include "sim/client.h"
+#include "sim/wire_call.h"
 #include "utils/atomics.h"
 #include "utils/clock.h"
 
@@ -91,12 +91,12 @@ static void want(struct queue *queue, uint64_t number)
 static bool sleep_on(struct lane *lane, uint32_t word)
 {
     struct timespec timeout = {.tv_sec = LOOK_AFTER_S};
-    struct client_call call = {.request = {.kind = WIRE_SYNC, .index = lane->gpu}};
+    struct wire_call call = {.request = {.kind = WIRE_SYNC, .index = lane->gpu}};
     int saved_errno = errno, rc = 0;
 
     if (syscall(SYS_futex, &lane->queue->wake_word, FUTEX_WAIT, word, &timeout, NULL, 0) < 0 &&
         errno == ETIMEDOUT)
-        rc = client_ask(&call);
+        rc = wire_call_ask(&call);
     errno = saved_errno;
     return rc == 0;
 }

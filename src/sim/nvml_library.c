@@ -1,11 +1,11 @@
 /*
- * nvml_library - libnvidia-ml.so.1: what the simulated machine says of its GPUs. Memory
- * comes from the resource manager by the same calls as the real library's; the rest the server is asked for.
+ * nvml_library - libnvidia-ml.so.1: what the simulated machine says of its GPUs. Memory comes from
+ * the resource manager by the same calls as the real library's; the rest the server is asked for.
  */
 #include "abi/rm.h"
-#include "sim/client.h"
 #include "sim/nvml_calls.h"
 #include "sim/session.h"
+#include "sim/wire_call.h"
 #include "utils/str.h"
 
 #include <errno.h>
@@ -70,7 +70,7 @@ static nvmlReturn_t start(void)
 
     if (session_open(&state.session) < 0)
         return NVML_ERROR_DRIVER_NOT_LOADED;
-    count = client_query(WIRE_QUERY_GPUS, 0, infos, sizeof(infos));
+    count = wire_call_query(WIRE_QUERY_GPUS, 0, infos, sizeof(infos));
     if (count < 0) {
         session_close(&state.session);
         return NVML_ERROR_DRIVER_NOT_LOADED;
@@ -341,7 +341,7 @@ nvmlReturn_t nvmlDeviceGetComputeRunningProcesses_v3(nvmlDevice_t device, unsign
 
     if (result != NVML_SUCCESS)
         return result;
-    row_count = client_query(WIRE_QUERY_PROCESSES, device->info.index, rows, sizeof(rows));
+    row_count = wire_call_query(WIRE_QUERY_PROCESSES, device->info.index, rows, sizeof(rows));
     if (row_count < 0)
         return to_result(row_count);
     room = processes ? *count : 0;
@@ -365,7 +365,7 @@ nvmlReturn_t nvmlDeviceGetComputeRunningProcesses_v3(nvmlDevice_t device, unsign
 static int query_samples(nvmlDevice_t device, uint32_t query, uint64_t since_us,
                          struct wire_sample rows[SAMPLES_MAX])
 {
-    int count = client_query(query, device->info.index, rows, SAMPLES_MAX * sizeof(*rows));
+    int count = wire_call_query(query, device->info.index, rows, SAMPLES_MAX * sizeof(*rows));
     int kept = 0;
 
     for (int i = 0; i < count; i++) {

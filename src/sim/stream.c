@@ -2,10 +2,10 @@
 
 #include "sim/block.h"
 #include "sim/card.h"
-#include "sim/client.h"
 #include "sim/context.h"
 #include "sim/cuda_calls.h"
 #include "sim/graph.h"
+#include "sim/wire_call.h"
 #include "utils/atomics.h"
 
 #include <stdlib.h>
@@ -185,7 +185,7 @@ CUresult cuStreamQuery(CUstream stream)
         return result;
     if (target->capture)
         return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
-    client_sync(target->lane->gpu);
+    wire_call_sync(target->lane->gpu);
     return lane_check(target->lane, load_relaxed(&target->last));
 }
 
@@ -281,7 +281,7 @@ CUresult cuEventQuery(CUevent event)
         return CUDA_ERROR_CAPTURED_EVENT;
     if (!event->lane)
         return CUDA_SUCCESS;
-    client_sync(event->lane->gpu);
+    wire_call_sync(event->lane->gpu);
     return lane_check(event->lane, load_relaxed(&event->number));
 }
 

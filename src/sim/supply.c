@@ -1,6 +1,7 @@
 /*
  * supply - how the CUDA functions that allocate use blocks: small allocations share 2 MiB, larger
- * ones have blocks of their own, stream-ordered ones share chunks of 32 MiB that are kept until trimmed.
+ * ones have blocks of their own, stream-ordered ones share chunks of 32 MiB that are kept until
+ * trimmed.
  */
 #include "sim/block.h"
 #include "sim/card.h"

@@ -30,7 +30,7 @@ static void reap_row(struct guests *guests, const struct ledger_row *row)
         log_warn("the ledger's row %u is not freed: %d", row->index, rc);
 }
 
-/* Rows that a process with this pid had before: it comes again, or an earlier image of it left them. */
+/* Rows that a process with this pid had: it comes again, or an earlier image of it left them. */
 static bool find_rows(struct guests *guests, pid_t pid, uint64_t start_time, bool is_again,
                       struct ledger_row *ret_row)
 {

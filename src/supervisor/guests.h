@@ -1,17 +1,17 @@
 #pragma once
 /*
- * guests - the processes of a tenant as they speak to its supervisor: their descriptors, their rows of the
- * ledger, their channels. What a guest says is bounded and believed only of itself: who sends
- * garbage loses its own connection.
+ * guests - the processes of a tenant as they speak to its supervisor: their descriptors, their rows
+ * of the ledger, their channels. What a guest says is bounded and believed only of itself: who
+ * sends garbage loses its own connection.
  *
  *   (none) --HELLO: guests_join()--> joined: has a row, FILE, GROUP, CHANNEL... are taken
  *   joined --end of file, garbage: guests_lose()--> lost: not governed, row and duplicates are kept
  *   lost   --HELLO again: guests_join()--> joined, with its row (its connection had broken)
  *   lost   --HELLO anew, GUEST_LOST_NS have passed: it called exec--> left
- *   any    --its pidfd is readable: guests_leave()--> left: its clients are freed, its row is reaped
+ *   any    --its pidfd is readable: guests_leave()--> left: its clients are freed, its row reaped
  *
- * A lost guest is not freed at once: it may be alive and come again within a second, and freeing the
- * clients of a living process would end its work.
+ * A lost guest is not freed at once: it may be alive and come again within a second, and freeing
+ * the clients of a living process would end its work.
  */
 #include "ipc/ledger.h"
 #include "ipc/message.h"
@@ -70,18 +70,22 @@ struct guests {
 void guests_init(struct guests *guests, struct region_control *control,
                  struct controller *controller);
 
-/* A guest's HELLO: gives it a row and answers WELCOME. NULL where it cannot be (it was answered). */
+/* A guest's HELLO: gives it a row and answers WELCOME. NULL where it cannot (it was answered). */
 struct guest *guests_join(struct guests *guests, int socket_fd, pid_t pid, bool is_again);
 
-/* One message of a guest, judged already; takes the descriptor (-1: none). Returns -EPROTO where the guest
- * is to be sent away. */
+/*
+ * One message of a guest, judged already; takes the descriptor (-1: none). Returns -EPROTO where
+ * the guest is to be sent away.
+ */
 int guests_take(struct guests *guests, struct guest *guest, const void *message, int fd) MUST_CHECK;
 
 /* Its connection has ended or is to be ended by the caller. */
 void guests_lose(struct guests *guests, struct guest *guest, uint64_t now_ns);
 
-/* The process has ended, or called exec: frees what it had in the driver through our duplicates, its row,
- * and the guest. */
+/*
+ * The process has ended, or called exec: frees what it had in the driver through our duplicates,
+ * its row, and the guest.
+ */
 void guests_leave(struct guests *guests, struct guest *guest);
 
 /* Lost guests whose time is over leave. Returns whether any is still lost. */

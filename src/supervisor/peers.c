@@ -93,9 +93,9 @@ static void on_readable(uv_poll_t *handle, int status, int events)
         rc = take_page(peer, fds.values[0]);
     if (length > 0 && fds.count)
         attr_close(&fds.values[0]);
+    /* Its supervisor has ended, or is one that we do not understand: it is tried again. */
     if (rc < 0)
-        drop(
-            peer); /* the end of its supervisor, or one that we do not understand; it is tried again */
+        drop(peer);
 }
 
 static bool is_known(const struct peers *peers, const char *name)
@@ -169,21 +169,21 @@ static void on_change(uv_fs_event_t *watch, const char *name, int events, int st
     scan(watch->data);
 }
 
-int peers_new(struct peers **ret_peers, uv_loop_t *loop, const struct runtime *runtime,
-              const char *own_name, struct controller *controller, struct err *err)
+int peers_new(struct peers **ret_peers, const struct peers_config *config, struct err *err)
 {
     struct peers *peers = calloc(1, sizeof(*peers));
     char path[RUNTIME_PATH_MAX];
 
     if (!peers)
         return err_set(err, ENOMEM, "allocate the list of peers");
-    *peers = (struct peers){.loop = loop, .runtime = runtime, .controller = controller};
+    *peers = (struct peers){
+        .loop = config->loop, .runtime = config->runtime, .controller = config->controller};
     list_init(&peers->head);
-    (void)str_format(peers->own_name, sizeof(peers->own_name), "%s", own_name); /* 63 at most */
-    (void)str_format(path, sizeof(path), "%s/tenants",
-                     runtime->base);          /* runtime_open() saw it fit */
-    (void)uv_timer_init(loop, &peers->timer); /* cannot fail */
-    (void)uv_fs_event_init(loop, &peers->watch);
+    (void)str_format(peers->own_name, sizeof(peers->own_name), "%s", config->own_name); /* fits */
+    /* runtime_open() saw it fit. */
+    (void)str_format(path, sizeof(path), "%s/tenants", config->runtime->base);
+    (void)uv_timer_init(config->loop, &peers->timer); /* cannot fail */
+    (void)uv_fs_event_init(config->loop, &peers->watch);
     peers->timer.data = peers;
     peers->watch.data = peers;
     /* Without a watch (no inotify left) the timer finds them, a second later. */

@@ -11,8 +11,10 @@
 
 #define PROCESS_CONTROL_VARIABLE "VGPU_CONTROL"
 
-/* Field 22 of /proc/<pid>/stat: clock ticks since boot; tells a process from a later one with its pid.
- * -ESRCH where there is none. */
+/*
+ * Field 22 of /proc/<pid>/stat: clock ticks since boot; tells a process from a later one with its
+ * pid. -ESRCH where there is none.
+ */
 int process_start_time(pid_t pid, uint64_t *ret_ticks) MUST_CHECK;
 
 /* The command's name, at most 15 characters; "?" where it cannot be read. */

@@ -4,10 +4,10 @@
  *
  *   control   the supervisor's socket (ipc/message.h)
  *   state     what a successor or an adopter needs (supervisor/tenant.h)
- *   lock      locked (flock) by front and supervisor together: the name is taken as long as one lives
+ *   lock      locked (flock) by front and supervisor together: the name is taken while one lives
  *
- * base is $VGPU_RUNTIME_DIR, else /run/vgpu for root, else $XDG_RUNTIME_DIR/vgpu, else /tmp/vgpu-<uid>;
- * a directory of ours alone (mode 0700), or it is refused.
+ * base is $VGPU_RUNTIME_DIR, else /run/vgpu for root, else $XDG_RUNTIME_DIR/vgpu, else
+ * /tmp/vgpu-<uid>; a directory of ours alone (mode 0700), or it is refused.
  */
 #include "utils/attr.h"
 #include "utils/err.h"
@@ -35,9 +35,9 @@ enum runtime_claim {
 };
 
 /*
- * Takes a name, or says why not (an enum runtime_claim, or a negative errno). What is left of a tenant of
- * which nobody lives is cleaned away. With `adopt` an orphaned tenant is claimed as it is, and a name
- * without an orphan is -ENOENT.
+ * Takes a name, or says why not (an enum runtime_claim, or a negative errno). What is left of a
+ * tenant of which nobody lives is cleaned away. With `adopt` an orphaned tenant is claimed as it
+ * is, and a name without an orphan is -ENOENT.
  */
 int runtime_claim(const struct runtime *runtime, const char *name, bool adopt, int *ret_lock_fd,
                   struct err *err) MUST_CHECK;
@@ -48,6 +48,6 @@ bool runtime_is_abandoned(const struct runtime *runtime, const char *name);
 /* Removes what a tenant left; whoever calls holds its lock or knows that nobody does. */
 void runtime_remove(const struct runtime *runtime, const char *name);
 
-/* Calls back for each name in the directory; stops and returns what the callback returns if not 0. */
+/* Calls back for each name in the directory, until that returns other than 0, which it returns. */
 typedef int runtime_visit(void *context, const char *name);
 int runtime_each(const struct runtime *runtime, runtime_visit *visit, void *context);

@@ -1,15 +1,13 @@
 #include "supervisor/server.h"
 
 #include "ipc/ledger.h"
-#include "ipc/message.h"
+#include "supervisor/connections.h"
 #include "supervisor/controller.h"
 #include "supervisor/guests.h"
 #include "supervisor/peers.h"
 #include "supervisor/process.h"
 #include "supervisor/runtime.h"
-#include "supervisor/status.h"
 #include "utils/atomics.h"
-#include "utils/clock.h"
 #include "utils/log.h"
 #include "utils/shm.h"
 #include "utils/sock.h"
@@ -17,354 +15,27 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <unistd.h>
 #include <uv.h>
 
-#define MESSAGES_A_TURN 64 /* of one connection, so that a flood starves nobody */
-#define CONNECTIONS_MAX 1024
-#define TICK_MS         500
-#define EXPIRY_MS       10 /* while a guest is lost: most are dead, which shows at once */
+#define TICK_MS 500
 
 struct server {
     const struct server_config *config;
     struct tenant tenant;
     char state_path[RUNTIME_PATH_MAX], control_path[RUNTIME_PATH_MAX];
     uv_loop_t loop;
-    uv_poll_t listener, front, command, events;
-    uv_timer_t tick, expiry;
+    uv_poll_t front, command, events;
+    uv_timer_t tick;
     int command_fd; /* pidfd of the command; -1: it has ended, or none is known */
     struct region_control *control;
     int control_fd;
-    void *ledger_memory;
-    uint64_t ledger_inode;
     struct controller *controller;
     struct guests guests;
     struct peers *peers;
-    struct list connections;
-    uint32_t connection_count;
+    struct connections connections;
     bool has_warned_engine, is_ending, is_front_open;
 };
-
-/* One accepted socket: of whoever, until its HELLO or its first request says. */
-struct connection {
-    struct list node;
-    struct server *server;
-    int fd;
-    struct sock_peer peer;
-    uv_poll_t poll, death; /* death: the guest's pidfd */
-    int open_handles;
-    struct guest *guest; /* NULL: none (yet) */
-    bool is_peer, is_closing, has_death;
-};
-
-/* --- connections --- */
-
-static void on_handle_closed(uv_handle_t *handle)
-{
-    struct connection *connection = handle->data;
-
-    if (--connection->open_handles)
-        return;
-    attr_close(&connection->fd);
-    free(connection);
-}
-
-static void close_connection(struct connection *connection)
-{
-    if (connection->is_closing)
-        return;
-    connection->is_closing = true;
-    list_remove(&connection->node);
-    connection->server->connection_count--;
-    uv_close((uv_handle_t *)&connection->poll, on_handle_closed);
-    if (connection->has_death)
-        uv_close((uv_handle_t *)&connection->death, on_handle_closed);
-}
-
-/* A process has left: whether the tenant has ended is looked at now and not at the next tick. */
-static void look_for_end(struct server *server)
-{
-    if (server->command_fd < 0)
-        (void)uv_timer_start(&server->tick, server->tick.timer_cb, 0, TICK_MS); /* cannot fail */
-}
-
-static void on_expiry(uv_timer_t *timer)
-{
-    struct server *server = timer->data;
-
-    if (guests_expire(&server->guests, clock_now_ns()))
-        return;
-    (void)uv_timer_stop(timer); /* cannot fail */
-    look_for_end(server);
-}
-
-static void stop_watching_death(struct connection *connection)
-{
-    if (connection->has_death)
-        (void)uv_poll_stop(&connection->death); /* before its descriptor is closed; cannot fail */
-}
-
-/* The connection has ended, or is ended for what came over it. */
-static void end_connection(struct connection *connection)
-{
-    struct server *server = connection->server;
-
-    stop_watching_death(connection);
-    if (connection->guest) {
-        guests_lose(&server->guests, connection->guest, clock_now_ns());
-        (void)uv_timer_start(&server->expiry, on_expiry, 1, EXPIRY_MS);
-    }
-    connection->guest = NULL;
-    close_connection(connection);
-}
-
-static void on_guest_death(uv_poll_t *handle, int status, int events)
-{
-    struct connection *connection = handle->data;
-
-    (void)status;
-    (void)events;
-    stop_watching_death(connection);
-    if (connection->guest)
-        guests_leave(&connection->server->guests, connection->guest);
-    look_for_end(connection->server);
-    connection->guest = NULL;
-    close_connection(connection);
-}
-
-static void watch_death(struct connection *connection)
-{
-    connection->death.data = connection;
-    if (uv_poll_init(&connection->server->loop, &connection->death, connection->guest->pid_fd) < 0)
-        return; /* the end of its socket tells as well, a little later */
-    connection->has_death = true;
-    connection->open_handles++;
-    (void)uv_poll_start(&connection->death, UV_READABLE,
-                        on_guest_death); /* fails for misuse only */
-}
-
-/* --- HELLO --- */
-
-/* The ledger that a former supervisor's guests bring; all have to bring the same. */
-static int adopt_ledger(struct server *server, int fd)
-{
-    struct err err;
-    int rc = shm_map(&server->ledger_memory, fd, ledger_size(), true, &err);
-
-    if (!rc)
-        rc = ledger_open(&server->guests.ledger, server->ledger_memory, &err);
-    if (rc < 0) {
-        log_warn("'%s': a process brought a ledger that is none: %s", server->tenant.name,
-                 err.text);
-        shm_unmap(server->ledger_memory, ledger_size());
-        server->ledger_memory = NULL;
-        return rc;
-    }
-    server->guests.ledger_fd = dup(fd); /* made close-on-exec below; nothing is executed here */
-    guests_reap_dead_rows(&server->guests);
-    return server->guests.ledger_fd < 0 ? -errno : 0;
-}
-
-static int make_ledger(struct server *server, struct err *err)
-{
-    int fd = shm_create(&server->ledger_memory, "vgpu-ledger", ledger_size(), false, err);
-
-    if (fd < 0)
-        return fd;
-    server->guests.ledger = ledger_init(server->ledger_memory);
-    server->guests.ledger_fd = fd;
-    return 0;
-}
-
-static int need_ledger(struct server *server, const struct sock_fds *fds)
-{
-    struct err err;
-
-    if (server->guests.ledger)
-        return 0;
-    return fds->count == 2 ? adopt_ledger(server, fds->values[1]) : make_ledger(server, &err);
-}
-
-static int on_guest_hello(struct connection *connection, const struct sock_fds *fds)
-{
-    struct server *server = connection->server;
-
-    if (need_ledger(server, fds) < 0)
-        return -EPROTO;
-    connection->guest =
-        guests_join(&server->guests, connection->fd, connection->peer.pid, fds->count == 2);
-    if (!connection->guest)
-        return -EPROTO;
-    watch_death(connection);
-    return 0;
-}
-
-static int on_peer_hello(struct connection *connection)
-{
-    struct message_welcome message = {.status = 0};
-
-    message_init(&message, MESSAGE_WELCOME, sizeof(message));
-    connection->is_peer = true;
-    return sock_send(connection->fd, &message, sizeof(message), &connection->server->control_fd, 1);
-}
-
-static int on_hello(struct connection *connection, const struct message_hello *hello,
-                    const struct sock_fds *fds)
-{
-    if (connection->guest || connection->is_peer)
-        return -EPROTO;
-    switch (hello->role) {
-    case MESSAGE_GUEST:
-        return on_guest_hello(connection, fds);
-    case MESSAGE_PEER:
-        return on_peer_hello(connection);
-    default:
-        return -EPROTO;
-    }
-}
-
-/* --- clients --- */
-
-static int reply(const struct connection *connection, int status, const char *text)
-{
-    struct message_reply message = {.status = status};
-
-    message_init(&message, MESSAGE_REPLY, sizeof(message));
-    (void)str_format(message.text, sizeof(message.text), "%s", text); /* cut at worst */
-    return sock_send(connection->fd, &message, sizeof(message), NULL, 0);
-}
-
-static void apply_quotas(struct server *server)
-{
-    for (uint32_t i = 0; i < server->tenant.gpu_count; i++) {
-        const struct tenant_quota *quota = &server->tenant.quotas[i];
-        struct controller_quota part = {quota->cap_milli_percent, quota->weight,
-                                        (enum region_priority)quota->priority};
-
-        store_relaxed(&server->control->gpus[i].memory_limit_bytes, quota->memory_bytes);
-        controller_set_quota(server->controller, i, &part);
-    }
-}
-
-static int on_set(struct connection *connection, const struct message_set *set)
-{
-    struct server *server = connection->server;
-    struct err err = {0};
-    int rc = tenant_change(&server->tenant, set, &err);
-
-    if (rc < 0)
-        return reply(connection, rc, err.text);
-    apply_quotas(server);
-    rc = tenant_save(&server->tenant, server->state_path, &err);
-    if (rc < 0)
-        (void)err_wrap(&err, "the change holds, but is lost with this supervisor");
-    return reply(connection, rc, err.text);
-}
-
-static int on_status(const struct connection *connection)
-{
-    struct server *server = connection->server;
-    struct status_source source = {
-        .tenant = &server->tenant, .guests = &server->guests, .controller = server->controller};
-    int rc = status_send(connection->fd, &source);
-
-    return rc < 0 ? rc : reply(connection, 0, "");
-}
-
-static int dispatch(struct connection *connection, int type, const void *message,
-                    struct sock_fds *fds)
-{
-    if (type == MESSAGE_HELLO)
-        return on_hello(connection, message, fds);
-    if (connection->guest)
-        return guests_take(&connection->server->guests, connection->guest, message,
-                           fds->count ? TAKE_FD(fds->values[0]) : -1);
-    if (connection->is_peer)
-        return -EPROTO;
-    if (type == MESSAGE_SET)
-        return on_set(connection, message);
-    return type == MESSAGE_STATUS ? on_status(connection) : -EPROTO;
-}
-
-/* Returns whether there may be more. */
-static bool receive_one(struct connection *connection)
-{
-    union {
-        struct message_header header;
-        char bytes[MESSAGE_SIZE_MAX];
-    } message;
-    struct sock_fds fds = {.count = 2};
-    ssize_t length = sock_receive(connection->fd, &message, sizeof(message), &fds, 0);
-    int type, rc;
-
-    if (length == -EAGAIN)
-        return false;
-    type = length > 0 ? message_check(&message, (size_t)length) : -ECONNRESET;
-    rc = type < 0 ? type : dispatch(connection, type, &message, &fds);
-    for (size_t i = 0; length > 0 && i < fds.count; i++)
-        attr_close(&fds.values[i]);
-    if (rc >= 0)
-        return true;
-    if (length > 0)
-        log_warn("process %d sent '%s' what is no message of version %u; its connection is ended",
-                 (int)connection->peer.pid, connection->server->tenant.name, MESSAGE_VERSION);
-    end_connection(connection);
-    return false;
-}
-
-static void on_readable(uv_poll_t *handle, int status, int events)
-{
-    struct connection *connection = handle->data;
-
-    (void)events;
-    if (status < 0) {
-        end_connection(connection);
-        return;
-    }
-    for (int i = 0; i < MESSAGES_A_TURN; i++)
-        if (!receive_one(connection))
-            return;
-}
-
-static void open_connection(struct server *server, int fd, const struct sock_peer *peer)
-{
-    struct connection *connection = calloc(1, sizeof(*connection));
-
-    if (!connection || uv_poll_init(&server->loop, &connection->poll, fd) < 0) {
-        attr_close(&fd);
-        free(connection);
-        return;
-    }
-    connection->server = server;
-    connection->fd = fd;
-    connection->peer = *peer;
-    connection->open_handles = 1;
-    connection->poll.data = connection;
-    connection->death.data = connection;
-    list_append(&server->connections, &connection->node);
-    server->connection_count++;
-    (void)uv_poll_start(&connection->poll, UV_READABLE | UV_DISCONNECT, on_readable);
-}
-
-static void on_connect(uv_poll_t *handle, int status, int events)
-{
-    struct server *server = handle->data;
-    int fd;
-
-    (void)status;
-    (void)events;
-    while ((fd = accept4(server->config->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >=
-           0) {
-        struct sock_peer peer;
-
-        if (sock_get_peer(&peer, fd, NULL) < 0 || (peer.uid != geteuid() && peer.uid != 0) ||
-            server->connection_count >= CONNECTIONS_MAX)
-            attr_close(&fd);
-        else
-            open_connection(server, fd, &peer);
-    }
-}
 
 /* --- the front and the command --- */
 
@@ -377,6 +48,15 @@ static void tell_front(const struct server *server, enum server_word word, const
     (void)str_format(message.text, sizeof(message.text), "%s", text); /* cut at worst */
     if (sock_send(server->config->front_fd, &message, sizeof(message), NULL, 0) < 0)
         log_info("not told to the front: %s", text);
+}
+
+/* A process has left: whether the tenant has ended is looked at now and not at the next tick. */
+static void look_for_end(void *context)
+{
+    struct server *server = context;
+
+    if (server->command_fd < 0)
+        (void)uv_timer_start(&server->tick, server->tick.timer_cb, 0, TICK_MS); /* cannot fail */
 }
 
 static void on_command_end(uv_poll_t *handle, int status, int events)
@@ -513,19 +193,20 @@ static int make_control_page(struct server *server, struct err *err)
 
 static int open_ledger(struct server *server, struct err *err)
 {
+    void *memory;
     int rc;
 
     if (server->config->ledger_fd < 0)
         return 0; /* an adopter's comes with the first guest */
-    rc = shm_map(&server->ledger_memory, server->config->ledger_fd, ledger_size(), true, err);
+    rc = shm_map(&memory, server->config->ledger_fd, ledger_size(), true, err);
     if (rc < 0)
         return rc;
     server->guests.ledger_fd = server->config->ledger_fd;
     if (!server->config->is_successor) {
-        server->guests.ledger = ledger_init(server->ledger_memory);
+        server->guests.ledger = ledger_init(memory);
         return 0;
     }
-    rc = ledger_open(&server->guests.ledger, server->ledger_memory, err);
+    rc = ledger_open(&server->guests.ledger, memory, err);
     if (!rc)
         guests_reap_dead_rows(&server->guests);
     return rc;
@@ -543,7 +224,7 @@ static int start_controller(struct server *server, struct err *err)
         return rc;
     guests_init(&server->guests, server->control, server->controller);
     server->guests.control_fd = server->control_fd;
-    apply_quotas(server);
+    tenant_apply(&server->tenant, server->control, server->controller);
     return 0;
 }
 
@@ -554,16 +235,31 @@ static void watch(struct server *server, uv_poll_t *poll, int fd, uv_poll_cb cal
         (void)uv_poll_start(poll, UV_READABLE, callback); /* fails for misuse only */
 }
 
+static void start_connections(struct server *server)
+{
+    const struct connections_config config = {
+        .loop = &server->loop,
+        .listen_fd = server->config->listen_fd,
+        .tenant = &server->tenant,
+        .state_path = server->state_path,
+        .control = server->control,
+        .guests = &server->guests,
+        .controller = server->controller,
+        .on_departure = look_for_end,
+        .context = server,
+    };
+
+    connections_start(&server->connections, &config);
+}
+
 static void start_loop(struct server *server)
 {
-    watch(server, &server->listener, server->config->listen_fd, on_connect);
+    start_connections(server);
     watch(server, &server->front, server->config->front_fd, on_front);
     watch(server, &server->events, controller_event_fd(server->controller), on_event);
     server->is_front_open = server->config->front_fd >= 0;
     (void)uv_timer_init(&server->loop, &server->tick); /* cannot fail */
     server->tick.data = server;
-    (void)uv_timer_init(&server->loop, &server->expiry);
-    server->expiry.data = server;
     (void)uv_timer_start(&server->tick, on_tick, TICK_MS, TICK_MS);
     if (server->config->is_successor && server->tenant.command_pid) {
         uint64_t start_time;
@@ -580,7 +276,6 @@ static int begin(struct server *server, struct err *err)
     const struct runtime *runtime = server->config->runtime;
     int rc;
 
-    list_init(&server->connections);
     server->command_fd = -1;
     server->tenant.generation++;
     rc = runtime_path(runtime, server->tenant.name, "state", server->state_path, err);
@@ -599,6 +294,18 @@ static int begin(struct server *server, struct err *err)
     return rc;
 }
 
+static int start_peers(struct server *server, struct err *err)
+{
+    const struct peers_config config = {
+        .loop = &server->loop,
+        .runtime = server->config->runtime,
+        .own_name = server->tenant.name,
+        .controller = server->controller,
+    };
+
+    return peers_new(&server->peers, &config, err);
+}
+
 int server_run(const struct server_config *config, struct err *err)
 {
     struct server *server = calloc(1, sizeof(*server));
@@ -610,8 +317,7 @@ int server_run(const struct server_config *config, struct err *err)
     server->tenant = config->tenant;
     rc = begin(server, err);
     if (!rc)
-        rc = peers_new(&server->peers, &server->loop, config->runtime, server->tenant.name,
-                       server->controller, err);
+        rc = start_peers(server, err);
     if (rc < 0) {
         tell_front(server, SERVER_FAILED, err->text);
         return rc; /* the process ends with this: nothing is freed one by one */

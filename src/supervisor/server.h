@@ -1,7 +1,8 @@
 #pragma once
 /*
- * server - a tenant's supervisor: one libuv loop around the control socket, its guests, its peers and the
- * controller. It ends when the tenant has no process left, and removes the tenant's directory then.
+ * server - a tenant's supervisor: one libuv loop around the control socket, its guests, its peers
+ * and the controller. It ends when the tenant has no process left, and removes the tenant's
+ * directory then.
  */
 #include "supervisor/tenant.h"
 #include "utils/attr.h"
@@ -33,5 +34,5 @@ struct server_message {
     char text[240];
 };
 
-/* Serves until the tenant is gone. Returns 0, or a negative errno with words where it could not begin. */
+/* Serves until the tenant is gone. Returns 0, or a negative errno with words: it did not begin. */
 int server_run(const struct server_config *config, struct err *err) MUST_CHECK;

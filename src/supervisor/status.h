@@ -14,5 +14,5 @@ struct status_source {
     struct controller *controller;
 };
 
-/* One STATUS_TENANT, a STATUS_PROCESS for each process, a STATUS_GPU for each GPU that is allowed. */
+/* One STATUS_TENANT, a STATUS_PROCESS for each process, a STATUS_GPU for each allowed GPU. */
 int status_send(int fd, const struct status_source *source) MUST_CHECK;

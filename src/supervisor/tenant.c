@@ -1,5 +1,7 @@
 #include "supervisor/tenant.h"
 
+#include "supervisor/controller.h"
+#include "utils/atomics.h"
 #include "utils/file.h"
 #include "utils/str.h"
 
@@ -85,4 +87,17 @@ int tenant_change(struct tenant *tenant, const struct message_set *set, struct e
     }
     memcpy(tenant->quotas, quotas, sizeof(quotas));
     return 0;
+}
+
+void tenant_apply(const struct tenant *tenant, struct region_control *control,
+                  struct controller *controller)
+{
+    for (uint32_t i = 0; i < tenant->gpu_count; i++) {
+        const struct tenant_quota *quota = &tenant->quotas[i];
+        struct controller_quota part = {quota->cap_milli_percent, quota->weight,
+                                        (enum region_priority)quota->priority};
+
+        store_relaxed(&control->gpus[i].memory_limit_bytes, quota->memory_bytes);
+        controller_set_quota(controller, i, &part);
+    }
 }

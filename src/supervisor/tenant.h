@@ -1,7 +1,7 @@
 #pragma once
 /*
- * tenant - who a tenant is and what it may have: the supervisor's own copy, kept in the tenant's `state`
- * file so that a successor or an adopter goes on with the same.
+ * tenant - who a tenant is and what it may have: the supervisor's own copy, kept in the tenant's
+ * `state` file so that a successor or an adopter goes on with the same.
  */
 #include "ipc/message.h"
 #include "ipc/region.h"
@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
+
+struct controller;
 
 struct tenant_quota {
     uint64_t memory_bytes;      /* REGION_NO_LIMIT: none */
@@ -42,3 +44,7 @@ int tenant_load(struct tenant *ret_tenant, const char *path, struct err *err) MU
 
 /* Changes quotas as a SET message asks, all or nothing; -EINVAL with words. */
 int tenant_change(struct tenant *tenant, const struct message_set *set, struct err *err) MUST_CHECK;
+
+/* Puts the quotas in force: memory's in the control page, compute's through the controller. */
+void tenant_apply(const struct tenant *tenant, struct region_control *control,
+                  struct controller *controller);

@@ -1,7 +1,7 @@
 #pragma once
 /*
- * verdict - what `vgpu doctor` saw of a GPU's scheduler, kept in the runtime directory for as long as GPU,
- * driver and boot are the same.
+ * verdict - what `vgpu doctor` saw of a GPU's scheduler, kept in the runtime directory for as long
+ * as GPU, driver and boot are the same.
  */
 #include "utils/attr.h"
 #include "utils/err.h"

@@ -1,7 +1,7 @@
 #pragma once
 /*
- * spin - a kernel that takes a microsecond for each unit it is told, counts the units as it goes, and
- * says when it ended. The comment line is the simulator's contract; hardware runs the code.
+ * spin - a kernel that takes a microsecond for each unit it is told, counts the units as it goes,
+ * and says when it ended. The comment line is the simulator's contract; hardware runs the code.
  */
 static const char spin_ptx[] =
     ".version 7.0\n"

@@ -338,7 +338,7 @@ static void *launch_many(void *argument)
     return NULL;
 }
 
-/* Kernels of different streams that share a counter would lose counts on hardware: it is not read. */
+/* Kernels of different streams that share a counter lose counts on hardware: it is not read. */
 static void test_threads(void)
 {
     pthread_t threads[4];

@@ -5,16 +5,26 @@ import subprocess
 
 from lintlib.compiler import NotHere
 
+# The limiter lies in a tenant's own programs, with whatever libc they brought. The simulator's parts
+# lie only in what `vgpu sim` starts, a test bed: they have to run where vgpu itself does, on the
+# threads and dlsym of its libc, and nowhere older.
 PRELOAD_FLOOR = (2, 17)
 PROGRAM_FLOOR = (2, 35)  # Ubuntu 22.04
+FLOORS = {
+    'lib/vgpu/libcuda_limiter.so': PRELOAD_FLOOR,
+    'lib/vgpu/sim/libvgpu_sim.so': PROGRAM_FLOOR,
+    'lib/vgpu/sim/libcuda.so.1': PROGRAM_FLOOR,
+    'lib/vgpu/sim/libnvidia-ml.so.1': PROGRAM_FLOOR,
+    'lib/vgpu/sim/vgpu-sim': PROGRAM_FLOOR,
+    'bin/vgpu': PROGRAM_FLOOR,
+}
 # What each library may export: rows (kinds) of tables, see exported_rows().
 EXPORTS = {
     'lib/vgpu/libcuda_limiter.so': ('LIBC',),
     'lib/vgpu/sim/libvgpu_sim.so': ('LIBC',),
     'lib/vgpu/sim/libcuda.so.1': ('CUDA',),
-    'lib/vgpu/sim/libnvidia-ml.so.1': ('NVML',),
+    'lib/vgpu/sim/libnvidia-ml.so.1': ('NVML', 'NVML_TEXT'),
 }
-PROGRAMS = ('bin/vgpu',)
 
 
 def staged(tree, name):
@@ -79,11 +89,12 @@ def newest_glibc(path):
 
 
 def libc_floor(tree):
-    floors = {library: PRELOAD_FLOOR for library in EXPORTS}
-    floors.update({program: PROGRAM_FLOOR for program in PROGRAMS})
-    for name, floor in floors.items():
+    for name in sorted(EXPORTS.keys() - FLOORS.keys()):
+        yield name, 1, 'has no floor'
+    for name, floor in FLOORS.items():
         path = staged(tree, name)
         if not path:
+            yield name, 1, 'is not in the staged tree'
             continue
         newest = newest_glibc(path)
         if newest > floor:

@@ -1,4 +1,4 @@
-#include "sim/client.h"
+#include "sim/wire_call.h"
 
 #include "utils/atomics.h"
 #include "utils/clock.h"
@@ -15,7 +15,7 @@
 
 #define CONNECTIONS_MAX 64
 #define FD_MIN          300 /* above what shells and careless programs use */
-#define REPLY_PARTS_MAX (CLIENT_PARTS_MAX + 1)
+#define REPLY_PARTS_MAX (WIRE_CALL_PARTS_MAX + 1)
 
 /* Whoever has is_taken owns the rest; nothing here is waited for. */
 struct connection {
@@ -68,7 +68,7 @@ static void start(void)
     state.is_simulated = pthread_atfork(NULL, NULL, forget_after_fork) == 0;
 }
 
-bool client_is_simulated(void)
+bool wire_call_is_possible(void)
 {
     (void)pthread_once(&state.once, start); /* cannot fail with these arguments */
     return state.is_simulated;
@@ -125,9 +125,9 @@ static void give(struct connection *connection, struct connection *spare)
         store_release(&connection->is_taken, false); /* pairs with take() */
 }
 
-static int send_request(struct connection *connection, struct client_call *call)
+static int send_request(struct connection *connection, struct wire_call *call)
 {
-    struct iovec parts[1 + CLIENT_PARTS_MAX] = {
+    struct iovec parts[1 + WIRE_CALL_PARTS_MAX] = {
         {.iov_base = &call->request, .iov_len = sizeof(call->request)},
     };
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = 1 + (size_t)call->part_count};
@@ -153,7 +153,7 @@ static int take_fd(struct msghdr *message)
     return fd;
 }
 
-static int receive_reply(struct connection *connection, struct client_call *call)
+static int receive_reply(struct connection *connection, struct wire_call *call)
 {
     union {
         struct cmsghdr header;
@@ -187,7 +187,7 @@ static int receive_reply(struct connection *connection, struct client_call *call
 }
 
 /* One attempt on a connection that is open and still ours; -EPIPE: worth another with a new one. */
-static int exchange(struct connection *connection, struct client_call *call)
+static int exchange(struct connection *connection, struct wire_call *call)
 {
     int rc = send_request(connection, call);
 
@@ -198,7 +198,7 @@ static int exchange(struct connection *connection, struct client_call *call)
     return -EPIPE;
 }
 
-static int ask_on(struct connection *connection, struct client_call *call)
+static int ask_on(struct connection *connection, struct wire_call *call)
 {
     int rc = -EPIPE;
 
@@ -214,7 +214,7 @@ static int ask_on(struct connection *connection, struct client_call *call)
     return rc == -EPIPE ? -ENODEV : rc;
 }
 
-int client_ask(struct client_call *call)
+int wire_call_ask(struct wire_call *call)
 {
     struct connection spare = {.fd = -1};
     struct connection *connection;
@@ -223,7 +223,7 @@ int client_ask(struct client_call *call)
     int rc;
 
     call->fd = -1;
-    if (!client_is_simulated())
+    if (!wire_call_is_possible())
         return -ENODEV;
     for (int i = 0; i < call->part_count; i++)
         bytes += call->parts[i].iov_len;
@@ -237,13 +237,13 @@ int client_ask(struct client_call *call)
     return rc;
 }
 
-int client_query(uint32_t query, uint32_t index, void *rows, size_t bytes)
+int wire_call_query(uint32_t query, uint32_t index, void *rows, size_t bytes)
 {
-    struct client_call call = {
+    struct wire_call call = {
         .request = {.kind = WIRE_QUERY, .query = query, .index = index},
         .rows = {.iov_base = rows, .iov_len = bytes},
     };
-    int rc = client_ask(&call);
+    int rc = wire_call_ask(&call);
 
     if (rc < 0)
         return rc;
@@ -253,10 +253,10 @@ int client_query(uint32_t query, uint32_t index, void *rows, size_t bytes)
     return call.reply.args_bytes <= bytes ? (int)call.reply.count : -EMSGSIZE;
 }
 
-void client_sync(uint32_t index)
+void wire_call_sync(uint32_t index)
 {
-    struct client_call call = {.request = {.kind = WIRE_SYNC, .index = index}};
+    struct wire_call call = {.request = {.kind = WIRE_SYNC, .index = index}};
 
-    if (client_ask(&call) == 0)
+    if (wire_call_ask(&call) == 0)
         attr_close(&call.fd);
 }

@@ -1,0 +1,352 @@
+#include "supervisor/connections.h"
+
+#include "ipc/ledger.h"
+#include "ipc/message.h"
+#include "supervisor/guests.h"
+#include "supervisor/status.h"
+#include "supervisor/tenant.h"
+#include "utils/clock.h"
+#include "utils/log.h"
+#include "utils/shm.h"
+#include "utils/sock.h"
+#include "utils/str.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define MESSAGES_A_TURN 64 /* of one connection, so that a flood starves nobody */
+#define CONNECTIONS_MAX 1024
+#define EXPIRY_MS       10 /* while a guest is lost: most are dead, which shows at once */
+
+/* One accepted socket: of whoever, until its HELLO or its first request says. */
+struct connection {
+    struct list node;
+    struct connections *owner;
+    int fd;
+    struct sock_peer peer;
+    uv_poll_t poll, death; /* death: the guest's pidfd */
+    int open_handles;
+    struct guest *guest; /* NULL: none (yet) */
+    bool is_peer, is_closing, has_death;
+};
+
+/* --- how they end --- */
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    struct connection *connection = handle->data;
+
+    if (--connection->open_handles)
+        return;
+    attr_close(&connection->fd);
+    free(connection);
+}
+
+static void close_connection(struct connection *connection)
+{
+    if (connection->is_closing)
+        return;
+    connection->is_closing = true;
+    list_remove(&connection->node);
+    connection->owner->count--;
+    uv_close((uv_handle_t *)&connection->poll, on_handle_closed);
+    if (connection->has_death)
+        uv_close((uv_handle_t *)&connection->death, on_handle_closed);
+}
+
+/* A process has left: whether the tenant has ended is looked at now. */
+static void tell_departure(const struct connections *connections)
+{
+    connections->config.on_departure(connections->config.context);
+}
+
+static void on_expiry(uv_timer_t *timer)
+{
+    struct connections *connections = timer->data;
+
+    if (guests_expire(connections->config.guests, clock_now_ns()))
+        return;
+    (void)uv_timer_stop(timer); /* cannot fail */
+    tell_departure(connections);
+}
+
+static void stop_watching_death(struct connection *connection)
+{
+    if (connection->has_death)
+        (void)uv_poll_stop(&connection->death); /* before its descriptor is closed; cannot fail */
+}
+
+/* The connection has ended, or is ended for what came over it. */
+static void end_connection(struct connection *connection)
+{
+    struct connections *connections = connection->owner;
+
+    stop_watching_death(connection);
+    if (connection->guest) {
+        guests_lose(connections->config.guests, connection->guest, clock_now_ns());
+        (void)uv_timer_start(&connections->expiry, on_expiry, 1, EXPIRY_MS);
+    }
+    connection->guest = NULL;
+    close_connection(connection);
+}
+
+static void on_guest_death(uv_poll_t *handle, int status, int events)
+{
+    struct connection *connection = handle->data;
+
+    (void)status;
+    (void)events;
+    stop_watching_death(connection);
+    if (connection->guest)
+        guests_leave(connection->owner->config.guests, connection->guest);
+    tell_departure(connection->owner);
+    connection->guest = NULL;
+    close_connection(connection);
+}
+
+static void watch_death(struct connection *connection)
+{
+    connection->death.data = connection;
+    if (uv_poll_init(connection->owner->config.loop, &connection->death,
+                     connection->guest->pid_fd) < 0)
+        return; /* the end of its socket tells as well, a little later */
+    connection->has_death = true;
+    connection->open_handles++;
+    (void)uv_poll_start(&connection->death, UV_READABLE,
+                        on_guest_death); /* fails for misuse only */
+}
+
+/* --- HELLO --- */
+
+/*
+ * The ledger that a former supervisor's guests bring; all have to bring the same. Takes the
+ * descriptor where it is one.
+ */
+static int adopt_ledger(const struct connections *connections, int *fd)
+{
+    struct guests *guests = connections->config.guests;
+    struct err err;
+    void *memory;
+    int rc = shm_map(&memory, *fd, ledger_size(), true, &err);
+
+    if (!rc) {
+        rc = ledger_open(&guests->ledger, memory, &err);
+        if (rc < 0)
+            shm_unmap(memory, ledger_size());
+    }
+    if (rc < 0) {
+        log_warn("'%s': a process brought a ledger that is none: %s",
+                 connections->config.tenant->name, err.text);
+        return rc;
+    }
+    guests->ledger_fd = TAKE_FD(*fd);
+    guests_reap_dead_rows(guests);
+    return 0;
+}
+
+static int make_ledger(struct guests *guests, struct err *err)
+{
+    void *memory;
+    int fd = shm_create(&memory, "vgpu-ledger", ledger_size(), false, err);
+
+    if (fd < 0)
+        return fd;
+    guests->ledger = ledger_init(memory);
+    guests->ledger_fd = fd;
+    return 0;
+}
+
+static int need_ledger(const struct connections *connections, struct sock_fds *fds)
+{
+    struct guests *guests = connections->config.guests;
+
+    if (guests->ledger)
+        return 0;
+    return fds->count == 2 ? adopt_ledger(connections, &fds->values[1]) : make_ledger(guests, NULL);
+}
+
+static int on_guest_hello(struct connection *connection, struct sock_fds *fds)
+{
+    struct connections *connections = connection->owner;
+
+    if (need_ledger(connections, fds) < 0)
+        return -EPROTO;
+    connection->guest = guests_join(connections->config.guests, connection->fd,
+                                    connection->peer.pid, fds->count == 2);
+    if (!connection->guest)
+        return -EPROTO;
+    watch_death(connection);
+    return 0;
+}
+
+static int on_peer_hello(struct connection *connection)
+{
+    struct message_welcome message = {.status = 0};
+
+    message_init(&message, MESSAGE_WELCOME, sizeof(message));
+    connection->is_peer = true;
+    return sock_send(connection->fd, &message, sizeof(message),
+                     &connection->owner->config.guests->control_fd, 1);
+}
+
+static int on_hello(struct connection *connection, const struct message_hello *hello,
+                    struct sock_fds *fds)
+{
+    if (connection->guest || connection->is_peer)
+        return -EPROTO;
+    switch (hello->role) {
+    case MESSAGE_GUEST:
+        return on_guest_hello(connection, fds);
+    case MESSAGE_PEER:
+        return on_peer_hello(connection);
+    default:
+        return -EPROTO;
+    }
+}
+
+/* --- clients --- */
+
+static int reply(const struct connection *connection, int status, const char *text)
+{
+    struct message_reply message = {.status = status};
+
+    message_init(&message, MESSAGE_REPLY, sizeof(message));
+    (void)str_format(message.text, sizeof(message.text), "%s", text); /* cut at worst */
+    return sock_send(connection->fd, &message, sizeof(message), NULL, 0);
+}
+
+static int on_set(const struct connection *connection, const struct message_set *set)
+{
+    const struct connections_config *config = &connection->owner->config;
+    struct err err = {0};
+    int rc = tenant_change(config->tenant, set, &err);
+
+    if (rc < 0)
+        return reply(connection, rc, err.text);
+    tenant_apply(config->tenant, config->control, config->controller);
+    rc = tenant_save(config->tenant, config->state_path, &err);
+    if (rc < 0)
+        (void)err_wrap(&err, "the change holds, but is lost with this supervisor");
+    return reply(connection, rc, err.text);
+}
+
+static int on_status(const struct connection *connection)
+{
+    const struct connections_config *config = &connection->owner->config;
+    struct status_source source = {
+        .tenant = config->tenant, .guests = config->guests, .controller = config->controller};
+    int rc = status_send(connection->fd, &source);
+
+    return rc < 0 ? rc : reply(connection, 0, "");
+}
+
+static int dispatch(struct connection *connection, int type, const void *message,
+                    struct sock_fds *fds)
+{
+    if (type == MESSAGE_HELLO)
+        return on_hello(connection, message, fds);
+    if (connection->guest)
+        return guests_take(connection->owner->config.guests, connection->guest, message,
+                           fds->count ? TAKE_FD(fds->values[0]) : -1);
+    if (connection->is_peer)
+        return -EPROTO;
+    if (type == MESSAGE_SET)
+        return on_set(connection, message);
+    return type == MESSAGE_STATUS ? on_status(connection) : -EPROTO;
+}
+
+/* Returns whether there may be more. */
+static bool receive_one(struct connection *connection)
+{
+    union {
+        struct message_header header;
+        char bytes[MESSAGE_SIZE_MAX];
+    } message;
+    struct sock_fds fds = {.count = 2};
+    ssize_t length = sock_receive(connection->fd, &message, sizeof(message), &fds, 0);
+    int type, rc;
+
+    if (length == -EAGAIN)
+        return false;
+    type = length > 0 ? message_check(&message, (size_t)length) : -ECONNRESET;
+    rc = type < 0 ? type : dispatch(connection, type, &message, &fds);
+    for (size_t i = 0; length > 0 && i < fds.count; i++)
+        attr_close(&fds.values[i]);
+    if (rc >= 0)
+        return true;
+    if (length > 0)
+        log_warn("process %d sent '%s' what is no message of version %u; its connection is ended",
+                 (int)connection->peer.pid, connection->owner->config.tenant->name,
+                 MESSAGE_VERSION);
+    end_connection(connection);
+    return false;
+}
+
+static void on_readable(uv_poll_t *handle, int status, int events)
+{
+    struct connection *connection = handle->data;
+
+    (void)events;
+    if (status < 0) {
+        end_connection(connection);
+        return;
+    }
+    for (int i = 0; i < MESSAGES_A_TURN; i++)
+        if (!receive_one(connection))
+            return;
+}
+
+/* --- how they begin --- */
+
+static void open_connection(struct connections *connections, int fd, const struct sock_peer *peer)
+{
+    struct connection *connection = calloc(1, sizeof(*connection));
+
+    if (!connection || uv_poll_init(connections->config.loop, &connection->poll, fd) < 0) {
+        attr_close(&fd);
+        free(connection);
+        return;
+    }
+    connection->owner = connections;
+    connection->fd = fd;
+    connection->peer = *peer;
+    connection->open_handles = 1;
+    connection->poll.data = connection;
+    connection->death.data = connection;
+    list_append(&connections->head, &connection->node);
+    connections->count++;
+    (void)uv_poll_start(&connection->poll, UV_READABLE | UV_DISCONNECT, on_readable);
+}
+
+static void on_connect(uv_poll_t *handle, int status, int events)
+{
+    struct connections *connections = handle->data;
+    int fd;
+
+    (void)status;
+    (void)events;
+    while ((fd = accept4(connections->config.listen_fd, NULL, NULL,
+                         SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
+        struct sock_peer peer;
+
+        if (sock_get_peer(&peer, fd, NULL) < 0 || (peer.uid != geteuid() && peer.uid != 0) ||
+            connections->count >= CONNECTIONS_MAX)
+            attr_close(&fd);
+        else
+            open_connection(connections, fd, &peer);
+    }
+}
+
+void connections_start(struct connections *connections, const struct connections_config *config)
+{
+    *connections = (struct connections){.config = *config};
+    list_init(&connections->head);
+    (void)uv_timer_init(config->loop, &connections->expiry); /* cannot fail */
+    connections->expiry.data = connections;
+    connections->listener.data = connections;
+    /* Both fail for misuse only. */
+    if (uv_poll_init(config->loop, &connections->listener, config->listen_fd) == 0)
+        (void)uv_poll_start(&connections->listener, UV_READABLE, on_connect);
+}

@@ -1,0 +1,40 @@
+#pragma once
+/*
+ * connections - who is connected to a tenant's control socket, and what they ask (ipc/message.h): a
+ * guest's HELLO, after which its messages go to supervisor/guests.h; a peer's, which is given the
+ * control page; and what `vgpu` wants to know or to change. Only processes of this user and of root
+ * are listened to, and who sends garbage loses its own connection.
+ */
+#include "utils/list.h"
+
+#include <stdint.h>
+#include <uv.h>
+
+struct controller;
+struct guests;
+struct region_control;
+struct tenant;
+
+/* All of it is borrowed for as long as the loop runs. */
+struct connections_config {
+    uv_loop_t *loop;
+    int listen_fd;          /* non-blocking */
+    struct tenant *tenant;  /* a SET changes it, ... */
+    const char *state_path; /* ... and is kept here */
+    struct region_control *control;
+    struct guests *guests; /* their ledger, where there is none yet, comes with the first guest */
+    struct controller *controller;
+    void (*on_departure)(void *context); /* a process of the tenant has left */
+    void *context;
+};
+
+struct connections {
+    struct connections_config config;
+    uv_poll_t listener;
+    uv_timer_t expiry; /* runs while a guest is lost */
+    struct list head;
+    uint32_t count;
+};
+
+/* Serves the socket from now on; it ends with the loop. */
+void connections_start(struct connections *connections, const struct connections_config *config);
