@@ -30,7 +30,7 @@ enum budget_action { BUDGET_KEEP, BUDGET_ENABLE, BUDGET_DISABLE };
 struct budget_parameters {
     uint32_t cap_milli_percent;   /* 1..100000 */
     uint64_t window_ns, phase_ns; /* windows start at multiples of the window, plus the phase */
-    uint32_t idle_factor_milli;   /* the idle correction s, 1000..4000; 1000: none */
+    uint32_t idle_factor_milli;   /* the idle correction (erl/idle.h), thousandths; 1000: none */
 };
 
 struct budget {

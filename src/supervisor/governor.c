@@ -20,8 +20,6 @@
 #define CALL_TYPICAL_NS  (500 * NS_PER_US)
 #define SETTLE_NS        (2 * NS_PER_MS) /* after this long a disable has had its effect */
 #define INERT_MOST       5u
-#define IDLE_NONE        1000u
-#define IDLE_MOST        4000u
 
 void governor_init(struct governor *governor, struct region_control *control, uint32_t slot,
                    const struct gpus_card *card)
@@ -30,11 +28,11 @@ void governor_init(struct governor *governor, struct region_control *control, ui
                                   .slot = slot,
                                   .card = card,
                                   .call_ns = CALL_TYPICAL_NS,
-                                  .idle = {.factor_milli = IDLE_NONE},
                                   .state = {.engine = REGION_ENGINE_RM,
                                             .used_milli_percent = UINT64_MAX,
                                             .duty_milli_percent = UINT64_MAX,
                                             .slice_us = UINT64_MAX}};
+    idle_init(&governor->idle);
     census_init(&governor->census);
 }
 
@@ -221,29 +219,23 @@ void governor_release(struct governor *governor, struct roster *roster)
 
 /* --- planning --- */
 
-static uint32_t idle_factor(struct governor *governor, const struct governor_input *input)
+/* The idle correction, which means something only while nobody else has work. */
+static uint32_t idle_factor(struct governor *governor, const struct governor_input *input,
+                            uint64_t now_ns)
 {
-    struct governor_idle *idle = &governor->idle;
-    uint32_t cap_percent = governor->plan.cap_milli_percent / 1000;
-    int64_t change;
+    struct idle_measure measured = {
+        .now_ns = now_ns,
+        .net_ns = governor->census.net_ns,
+        .busy_stamp = input->busy_stamp,
+        .busy_percent = input->busy_percent,
+        .cap_milli_percent = governor->plan.cap_milli_percent,
+    };
 
-    if (governor->has_active_peer || input->busy_percent == UINT32_MAX || !cap_percent) {
-        *idle = (struct governor_idle){.factor_milli = IDLE_NONE, .stamp = input->busy_stamp};
-        return idle->factor_milli;
+    if (governor->has_active_peer || input->busy_percent == UINT32_MAX || !governor->sampler) {
+        idle_init(&governor->idle);
+        return IDLE_NONE;
     }
-    if (input->busy_stamp == idle->stamp)
-        return idle->factor_milli;
-    idle->smoothed_percent =
-        idle->stamp ? (idle->smoothed_percent + input->busy_percent + 1) / 2 : input->busy_percent;
-    idle->stamp = input->busy_stamp;
-    if (!governor->second.switch_count && idle->factor_milli == IDLE_NONE)
-        return idle->factor_milli; /* below its cap by itself: there is nothing to correct */
-    change = 250 * ((int64_t)cap_percent - (int64_t)idle->smoothed_percent) / (int64_t)cap_percent;
-    change += idle->factor_milli;
-    idle->factor_milli = change < IDLE_NONE   ? IDLE_NONE
-                         : change > IDLE_MOST ? IDLE_MOST
-                                              : (uint32_t)change;
-    return idle->factor_milli;
+    return idle_note(&governor->idle, &measured);
 }
 
 /* As planned, but so long that slow calls, or many of them, stay a small part of it. */
@@ -282,7 +274,7 @@ static void apply_plan(struct governor *governor, const struct governor_input *i
         .cap_milli_percent = governor->plan.cap_milli_percent,
         .window_ns = stretch_window(governor, input->roster, governor->plan.window_ns),
         .phase_ns = governor->plan.phase_ns,
-        .idle_factor_milli = idle_factor(governor, input),
+        .idle_factor_milli = idle_factor(governor, input, now_ns),
     };
     bool is_wanted = parameters.cap_milli_percent < BUDGET_CAP_NONE &&
                      governor->state.engine == REGION_ENGINE_RM;
@@ -383,6 +375,7 @@ static uint64_t step_budget(struct governor *governor, const struct governor_inp
     make_up(governor, input->roster, now_ns);
     judge_disable(governor, now_ns);
     show(governor, input->roster, now_ns);
+    governor->budget.parameters.idle_factor_milli = idle_factor(governor, input, now_ns);
     if (governor->is_off != !governor->budget.is_on)
         governor->budget.is_on = !governor->is_off; /* a call failed */
     if (now_ns >= governor->budget.wake_ns)

@@ -9,6 +9,7 @@
  * governor has released it.
  */
 #include "erl/budget.h"
+#include "erl/idle.h"
 #include "erl/slices.h"
 #include "ipc/region.h"
 #include "supervisor/census.h"
@@ -31,12 +32,6 @@ struct governor_input {
     uint64_t busy_stamp;   /* differs for each sample */
 };
 
-/* NVML's slow correction for a tenant that idles by itself while alone. */
-struct governor_idle {
-    uint32_t factor_milli, smoothed_percent;
-    uint64_t stamp;
-};
-
 /* Sums of the running second, and the last full one's results. */
 struct governor_second {
     uint64_t begin_ns, off_ns, off_since_ns, switch_count;
@@ -56,7 +51,7 @@ struct governor {
     bool is_capped; /* the budget law is running */
     bool is_off;    /* we have taken channels off */
     bool has_active_peer;
-    struct governor_idle idle;
+    struct idle idle; /* NVML's slow correction for a tenant that idles by itself while alone */
     struct governor_second second;
     uint64_t plan_ns, facts_ns; /* when each is due */
     uint64_t call_ns;           /* how long a switch takes: moving average */
