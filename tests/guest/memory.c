@@ -198,7 +198,7 @@ int main(int argc, char **argv)
     if (strcmp(mode, "kill") == 0)
         return run_kill((pid_t)numbers[0]);
     if (strcmp(mode, "start") == 0)
-        return 0;
+        return puts("ready") < 0;
     fprintf(stderr, "usage: memory kinds|limit|race|hold|kill|start [NUMBER...]\n");
     return 2;
 }
