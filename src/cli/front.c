@@ -2,6 +2,7 @@
 
 #include "cli/command.h"
 #include "cli/launch.h"
+#include "cli/supervise.h"
 #include "supervisor/server.h"
 #include "utils/clock.h"
 #include "utils/log.h"
@@ -33,56 +34,32 @@ struct run {
     sigset_t old_mask;
     uint64_t supervisor_ns; /* when it was started */
     int failures;
-    bool has_ended;
+    bool has_ended; /* the command */
     int status;
 };
 
 /* --- the supervisor --- */
 
-static void keep_open(int fd)
-{
-    if (fd >= 0)
-        (void)fcntl(fd, F_SETFD, 0); /* in the child that is about to execute */
-}
-
-static void execute_supervisor(const struct run *run, int front_fd, int words_fd, bool is_successor)
+static _Noreturn void be_supervisor(const struct run *run, int front_fd, int words_fd,
+                                    bool is_successor)
 {
     const struct front *front = run->front;
-    char listen_fd[16], ledger_fd[16], lock_fd[16], socket_fd[16];
-    const char *words[16] = {"vgpu",      "supervise", "--listen-fd", listen_fd,
-                             "--lock-fd", lock_fd,     "--front-fd",  socket_fd};
-    size_t count = 8;
-    char *argv[16];
-    int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    const struct supervise config = {
+        .runtime = &front->runtime,
+        .name = front->name,
+        .log_path = front->log_path,
+        .listen_fd = front->listen_fd,
+        .ledger_fd = front->ledger_fd,
+        .front_fd = front_fd,
+        .words_fd = words_fd,
+        .is_successor = is_successor,
+    };
+    int ours[] = {run->supervisor_fd, run->words_fd, run->signal_fd};
 
-    (void)str_format(listen_fd, sizeof(listen_fd), "%d", front->listen_fd); /* all fit */
-    (void)str_format(ledger_fd, sizeof(ledger_fd), "%d", front->ledger_fd);
-    (void)str_format(lock_fd, sizeof(lock_fd), "%d", front->lock_fd);
-    (void)str_format(socket_fd, sizeof(socket_fd), "%d", front_fd);
-    if (front->ledger_fd >= 0) {
-        words[count++] = "--ledger-fd";
-        words[count++] = ledger_fd;
-    }
-    if (is_successor)
-        words[count++] = "--successor";
-    if (front->log_path) {
-        words[count++] = "--log";
-        words[count++] = front->log_path;
-    }
-    words[count++] = front->name;
-    memcpy(argv, words, sizeof(words)); /* execv() does not write there */
-    argv[count] = NULL;
-    (void)setsid(); /* the terminal's signals are for the command */
-    (void)dup2(null_fd, STDIN_FILENO);
-    (void)dup2(null_fd, STDOUT_FILENO);
-    (void)dup2(words_fd, STDERR_FILENO);
-    keep_open(front->listen_fd);
-    keep_open(front->ledger_fd);
-    keep_open(front->lock_fd);
-    keep_open(front_fd);
+    for (size_t i = 0; i < ARRAY_LENGTH(ours); i++)
+        attr_close(&ours[i]); /* else it would keep the front's end open, and not see it die */
     (void)sigprocmask(SIG_SETMASK, &run->old_mask, NULL);
-    (void)execv("/proc/self/exe", argv);
-    _exit(COMMAND_FAILED);
+    _exit(supervise(&config));
 }
 
 static int start_supervisor(struct run *run, bool is_successor, struct err *err)
@@ -105,7 +82,7 @@ static int start_supervisor(struct run *run, bool is_successor, struct err *err)
     if (run->supervisor < 0)
         return err_set(err, errno, "start the supervisor");
     if (!run->supervisor)
-        execute_supervisor(run, theirs, words_write, is_successor);
+        be_supervisor(run, theirs, words_write, is_successor);
     return 0;
 }
 
@@ -212,7 +189,8 @@ static void on_supervisor_end(struct run *run, int status)
 
     pass_words(run);
     run->supervisor = -1;
-    if (run->has_ended)
+    /* By itself it ends when the tenant has: it may have seen the command's end before we did. */
+    if (run->has_ended || (WIFEXITED(status) && WEXITSTATUS(status) == COMMAND_OK))
         return;
     run->failures = is_short && !is_killed ? run->failures + 1 : 0;
     if (run->failures >= RESTARTS_MOST) {
@@ -297,7 +275,7 @@ static void wait_events(struct run *run, int timeout_ms)
 }
 
 /*
- * Usually the supervisor is done at once; where it stays (daemons of the tenant), it stays alone.
+ * Usually the tenant is gone at once; where it stays (daemons of its), its supervisor stays alone.
  */
 static void wait_for_supervisor(struct run *run)
 {

@@ -1,32 +1,41 @@
+#include "cli/supervise.h"
+
 #include "cli/command.h"
-#include "cli/commands.h"
 #include "supervisor/runtime.h"
-#include "supervisor/server.h"
+#include "utils/file.h"
 #include "utils/log.h"
-#include "utils/parse.h"
 #include "utils/str.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
-/* A descriptor that the front left open for us; -1 where it gave none. */
-static int take_fd(const struct command_line *line, const char *option)
-{
-    const char *text = command_value(line, option);
-    uint64_t fd;
+#define TITLE_MAX 4096
 
-    if (!text || parse_u64(&fd, text, 0, 1 << 20, NULL) < 0)
-        return -1;
-    return fcntl((int)fd, F_SETFD, FD_CLOEXEC) < 0 ? -1 : (int)fd;
+/*
+ * So that ps and pkill tell it from the front it was forked from: the words that were executed are
+ * overwritten, as far as there is room. Nothing points into them here but `name`, which is copied.
+ */
+static void set_title(const char *name)
+{
+    char title[TITLE_MAX], *words = program_invocation_name;
+    ssize_t length = file_read("/proc/self/cmdline", title, sizeof(title), NULL);
+
+    (void)prctl(PR_SET_NAME, "vgpu-supervisor");
+    if (length <= 0 || length >= TITLE_MAX - 1 || strcmp(title, words) != 0)
+        return;
+    (void)str_format(title, sizeof(title), "vgpu supervise %s", name); /* fits */
+    memset(words, 0, (size_t)length);
+    (void)str_format(words, (size_t)length, "%s", title); /* cut at worst */
 }
 
-static void open_log(const struct command_line *line)
+static void open_log(const char *path)
 {
-    const char *path = command_value(line, "log"), *level = getenv("VGPU_LOG");
+    const char *level = getenv("VGPU_LOG");
     int fd;
 
     if (level && str_equals(level, "debug"))
@@ -42,36 +51,45 @@ static void open_log(const struct command_line *line)
         log_set_fd(fd);
 }
 
-int cmd_supervise(const struct command_line *line)
+/* A session of its own, without the terminal and its signals: those are for the command. */
+static void leave_terminal(int words_fd)
 {
-    struct server_config config = {
-        .listen_fd = take_fd(line, "listen-fd"),
-        .ledger_fd = take_fd(line, "ledger-fd"),
-        .front_fd = take_fd(line, "front-fd"),
-        .is_successor = command_has(line, "successor"),
-    };
-    char state[RUNTIME_PATH_MAX];
-    struct runtime runtime;
-    struct err err = {0};
-    int rc;
+    CLEANUP_CLOSE int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-    if (line->operand_count != 1 || config.listen_fd < 0 || take_fd(line, "lock-fd") < 0)
-        return command_usage_error(line, "this is for 'vgpu run' alone");
-    open_log(line);
+    (void)setsid();
+    (void)dup2(null_fd, STDIN_FILENO);
+    (void)dup2(null_fd, STDOUT_FILENO);
+    (void)dup2(words_fd, STDERR_FILENO);
+    (void)close(words_fd); /* standard error is it now */
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGINT, SIG_IGN); /* the tenant decides when it ends, not a terminal */
     (void)signal(SIGHUP, SIG_IGN);
     (void)signal(SIGTERM, SIG_IGN);
-    (void)prctl(PR_SET_NAME, "vgpu-supervisor");
-    rc = runtime_open(&runtime, &err);
-    if (!rc)
-        rc = runtime_path(&runtime, line->operands[0], "state", state, &err);
+}
+
+int supervise(const struct supervise *supervise)
+{
+    struct server_config config = {
+        .runtime = supervise->runtime,
+        .listen_fd = supervise->listen_fd,
+        .ledger_fd = supervise->ledger_fd,
+        .front_fd = supervise->front_fd,
+        .is_successor = supervise->is_successor,
+    };
+    char state[RUNTIME_PATH_MAX];
+    struct err err = {0};
+    int rc;
+
+    leave_terminal(supervise->words_fd);
+    open_log(supervise->log_path);
+    rc = runtime_path(supervise->runtime, supervise->name, "state", state, &err);
     if (!rc)
         rc = tenant_load(&config.tenant, state, &err);
-    config.runtime = &runtime;
-    if (!rc)
+    if (!rc) {
+        set_title(config.tenant.name);
         rc = server_run(&config, &err);
+    }
     if (rc < 0)
-        log_error("tenant '%s': %s", line->operands[0], err.text);
+        log_error("tenant '%s': %s", config.tenant.name, err.text);
     return rc < 0 ? COMMAND_FAILED : COMMAND_OK;
 }

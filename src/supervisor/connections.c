@@ -187,6 +187,7 @@ static int on_peer_hello(struct connection *connection)
 
     message_init(&message, MESSAGE_WELCOME, sizeof(message));
     connection->is_peer = true;
+    connection->owner->config.on_peer(connection->owner->config.context);
     return sock_send(connection->fd, &message, sizeof(message),
                      &connection->owner->config.guests->control_fd, 1);
 }

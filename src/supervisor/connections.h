@@ -25,6 +25,7 @@ struct connections_config {
     struct guests *guests; /* their ledger, where there is none yet, comes with the first guest */
     struct controller *controller;
     void (*on_departure)(void *context); /* a process of the tenant has left */
+    void (*on_peer)(void *context);      /* another supervisor asked for the control page */
     void *context;
 };
 

@@ -33,8 +33,6 @@ struct peers {
     char own_name[64];
     struct list head;
     uv_timer_t timer;
-    uv_fs_event_t watch;
-    int open_handles;
 };
 
 static void on_peer_closed(uv_handle_t *handle)
@@ -93,9 +91,13 @@ static void on_readable(uv_poll_t *handle, int status, int events)
         rc = take_page(peer, fds.values[0]);
     if (length > 0 && fds.count)
         attr_close(&fds.values[0]);
-    /* Its supervisor has ended, or is one that we do not understand: it is tried again. */
-    if (rc < 0)
-        drop(peer);
+    if (rc >= 0)
+        return;
+    /* Its supervisor has ended, and its successor may be there already; or it is one that we do not
+     * understand, which is tried again at the next scan. */
+    if (peer->control)
+        peers_look(peer->peers);
+    drop(peer);
 }
 
 static bool is_known(const struct peers *peers, const char *name)
@@ -161,18 +163,14 @@ static void on_timer(uv_timer_t *timer)
     scan(timer->data);
 }
 
-static void on_change(uv_fs_event_t *watch, const char *name, int events, int status)
+void peers_look(struct peers *peers)
 {
-    (void)name;
-    (void)events;
-    (void)status;
-    scan(watch->data);
+    (void)uv_timer_start(&peers->timer, on_timer, 0, SCAN_MS); /* cannot fail */
 }
 
 int peers_new(struct peers **ret_peers, const struct peers_config *config, struct err *err)
 {
     struct peers *peers = calloc(1, sizeof(*peers));
-    char path[RUNTIME_PATH_MAX];
 
     if (!peers)
         return err_set(err, ENOMEM, "allocate the list of peers");
@@ -180,26 +178,16 @@ int peers_new(struct peers **ret_peers, const struct peers_config *config, struc
         .loop = config->loop, .runtime = config->runtime, .controller = config->controller};
     list_init(&peers->head);
     (void)str_format(peers->own_name, sizeof(peers->own_name), "%s", config->own_name); /* fits */
-    /* runtime_open() saw it fit. */
-    (void)str_format(path, sizeof(path), "%s/tenants", config->runtime->base);
     (void)uv_timer_init(config->loop, &peers->timer); /* cannot fail */
-    (void)uv_fs_event_init(config->loop, &peers->watch);
     peers->timer.data = peers;
-    peers->watch.data = peers;
-    /* Without a watch (no inotify left) the timer finds them, a second later. */
-    (void)uv_fs_event_start(&peers->watch, on_change, path, 0);
-    (void)uv_timer_start(&peers->timer, on_timer, 0, SCAN_MS);
-    peers->open_handles = 2;
+    peers_look(peers);
     *ret_peers = peers;
     return 0;
 }
 
 static void on_own_closed(uv_handle_t *handle)
 {
-    struct peers *peers = handle->data;
-
-    if (--peers->open_handles == 0)
-        free(peers);
+    free(handle->data);
 }
 
 void peers_free(struct peers *peers)
@@ -209,5 +197,4 @@ void peers_free(struct peers *peers)
     LIST_EACH_SAFE(node, following, &peers->head)
     drop(CONTAINER_OF(node, struct peer, node));
     uv_close((uv_handle_t *)&peers->timer, on_own_closed);
-    uv_close((uv_handle_t *)&peers->watch, on_own_closed);
 }

@@ -2,7 +2,9 @@
 /*
  * peers - the other supervisors of this user, found through the tenant directory; their control
  * pages, mapped read-only, are what the controller plans from. A peer's death is the end of its
- * connection.
+ * connection. Who comes looks for those that are there and asks each for its page, which tells those to
+ * look as well; the directory is not watched, because giving up an inotify descriptor takes 12 ms
+ * at a process's end, and somebody waits for that of a supervisor.
  */
 #include "utils/attr.h"
 #include "utils/err.h"
@@ -21,9 +23,12 @@ struct peers_config {
     struct controller *controller;
 };
 
-/* Watches `<base>/tenants` from now on. */
+/* Looks through `<base>/tenants` as soon as the loop runs, and once a second. */
 int peers_new(struct peers **ret_peers, const struct peers_config *config,
               struct err *err) MUST_CHECK;
+
+/* Looks at once: somebody asked for our page whom we may not know yet. */
+void peers_look(struct peers *peers);
 
 /* Lets all peers go; the loop must run once more to finish closing before the memory is freed. */
 void peers_free(struct peers *peers);

@@ -235,6 +235,13 @@ static void watch(struct server *server, uv_poll_t *poll, int fd, uv_poll_cb cal
         (void)uv_poll_start(poll, UV_READABLE, callback); /* fails for misuse only */
 }
 
+static void on_peer(void *context)
+{
+    const struct server *server = context;
+
+    peers_look(server->peers);
+}
+
 static void start_connections(struct server *server)
 {
     const struct connections_config config = {
@@ -246,6 +253,7 @@ static void start_connections(struct server *server)
         .guests = &server->guests,
         .controller = server->controller,
         .on_departure = look_for_end,
+        .on_peer = on_peer,
         .context = server,
     };
 
@@ -325,7 +333,8 @@ int server_run(const struct server_config *config, struct err *err)
     start_loop(server);
     tell_front(server, SERVER_READY, "");
     (void)uv_run(&server->loop, UV_RUN_DEFAULT);
-    controller_free(server->controller); /* puts every channel back */
+    /* No process of the tenant is left, and so no channel that could be off: nothing else is undone, since
+     * somebody waits for this process to end. */
     runtime_remove(config->runtime, server->tenant.name);
     return 0;
 }

@@ -126,7 +126,6 @@ TEST(help_tells_of_every_option_and_hides_what_is_not_for_people)
     CHECK(strstr(words.text, "--weight 1..1000"));
     words = ask(STDOUT_FILENO, ARGUMENTS("vgpu", "--help"));
     CHECK(strstr(words.text, "doctor"));
-    CHECK(!strstr(words.text, "supervise"));
     CHECK(!strstr(words.text, "probe"));
 }
 
