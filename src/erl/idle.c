@@ -73,8 +73,8 @@ static void correct(struct idle *idle, const struct idle_measure *measure, int64
     int64_t occupied_milli = net_ns * WHOLE / span_ns, both_milli = occupied_milli;
 
     /* It has just come: NVML's sample is of a time when it was not there yet. */
-    if (!idle->has_occupied || idle->occupied_milli < occupied_milli)
-        both_milli = idle->has_occupied ? idle->occupied_milli : 0;
+    if (!idle->has_occupied || idle->occupied_milli < occupied_milli / 2)
+        both_milli = idle->occupied_milli;
     idle->occupied_milli = occupied_milli;
     idle->has_occupied = true;
     follow(idle, both_milli, busy_milli, cap_milli);

@@ -14,7 +14,7 @@ wait_for 5 is_no_tenant a
 calibrate --kernel-us 100
 # shellcheck disable=SC2016 # the inner shell's variables
 background_as late vgpu run --name late --compute 80% -- sh -c '
-    "$1/memory" hold 1000000 &
+    "$1/memory" hold 1000000 >/dev/null &
     sleep 1.5
     vgpu burn --json --kernel-us 100 --rate "$2" --warm-up 1 --seconds 3
     kill $!' sh "$GUESTS" "$TMP/rate.100"
