@@ -120,23 +120,35 @@ static bool make_pid_page(void)
     return true;
 }
 
-bool guest_enter(void)
+/* The pid that this memory was last used under, ours where it cannot be another's; 0: not now. */
+static pid_t enter(void)
 {
     const _Atomic pid_t *page;
     pid_t pid;
 
     if (is_holding)
-        return false;
+        return 0;
     page = load_acquire(&guest.pid); /* pairs with make_pid_page() */
     if (!page)
-        return make_pid_page();
+        return make_pid_page() ? getpid() : 0;
     pid = load_relaxed(page);
-    if (pid == 0) {
-        /* Made by a bare clone(): who held the lock then is not known, and is not here. */
-        begin_as_child(!load_relaxed(&guest.is_locked));
-        return true;
-    }
-    return pid == getpid();
+    if (pid)
+        return pid;
+    /* Made by a bare clone(): who held the lock then is not known, and is not here. */
+    begin_as_child(!load_relaxed(&guest.is_locked));
+    return load_relaxed(page);
+}
+
+bool guest_enter(void)
+{
+    pid_t pid = enter();
+
+    return pid && pid == getpid();
+}
+
+bool guest_enter_call(void)
+{
+    return enter() != 0;
 }
 
 /* --- first contact ---------------------------------------------------------------------------- */

@@ -13,7 +13,7 @@
  *
  * A forked child has no connection, no row and no guard; it knows the objects that it inherited,
  * charged to its parent, and has a first contact of its own. A child of vfork() shares our memory
- * but not our descriptors: it passes everything through.
+ * but not our descriptors: what it does to those is passed through.
  */
 #include "utils/attr.h"
 
@@ -33,6 +33,12 @@ bool guest_starts_closed(void);
  * handler that interrupted who holds the lock. Where false, pass the call through.
  */
 bool guest_enter(void);
+
+/*
+ * The same for a call to the driver, without asking for our pid: a child of vfork() counts as its
+ * parent, whose memory and open files it makes the call with.
+ */
+bool guest_enter_call(void);
 
 /* Calls the supervisor and waits for the region, once in a process; other threads wait with it. */
 void guest_contact(void);

@@ -295,7 +295,7 @@ EXPORTED int ioctl(int fd, unsigned long request, ...)
     argument = va_arg(args, void *);
     va_end(args);
     if (!guest_is_active() || (!descriptors_get(fd) && !mediator_is_known(request)) ||
-        !guest_enter())
+        !guest_enter_call())
         return next_get()->ioctl(fd, request, argument);
     return judged(fd, request, argument);
 }

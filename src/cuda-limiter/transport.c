@@ -20,6 +20,14 @@
 #define ADDRESS_MIN 4096u
 
 /*
+ * How far up this thread's stack is known to be there: a program's calls lie in its frames, and those
+ * between ours and one that was read are mapped. Asking the kernel for each costs more than a
+ * microsecond a call (an H200's machine: 4 of the 57 us of cuMemAlloc and cuMemFree).
+ */
+#define STACK_WINDOW_BYTES ((uintptr_t)256 << 10)
+static __thread uintptr_t stack_end;
+
+/*
  * The driver has just read and written this call's memory, so it is there. Before that a bad
  * pointer must become the driver's EFAULT, not our crash.
  */
@@ -30,6 +38,30 @@ static void *pointer_to(uint64_t address)
     return (void *)(uintptr_t)address; /* NOLINT: the program's own pointer, out of a call */
 }
 
+static uintptr_t here(void)
+{
+    return (uintptr_t)__builtin_frame_address(0);
+}
+
+/* Another stack may have come since (a coroutine's): then the known end is far away, or below us. */
+static bool is_on_stack(uint64_t address, size_t size)
+{
+    uintptr_t from = here();
+
+    return stack_end > from && stack_end - from < STACK_WINDOW_BYTES && address > from &&
+           address < stack_end && size <= stack_end - address;
+}
+
+static void note_stack(uint64_t address, size_t size)
+{
+    uintptr_t from = here(), end = (uintptr_t)address + size;
+
+    if (address <= from || end - from >= STACK_WINDOW_BYTES)
+        return;
+    if (stack_end <= from || stack_end - from >= STACK_WINDOW_BYTES || end > stack_end)
+        stack_end = end;
+}
+
 /* Copies through the kernel, which says EFAULT where we would crash. */
 static int copy_checked(uint64_t address, void *ours, size_t size, bool is_write)
 {
@@ -38,8 +70,10 @@ static int copy_checked(uint64_t address, void *ours, size_t size, bool is_write
     long nr = is_write ? SYS_process_vm_writev : SYS_process_vm_readv;
     ssize_t done = syscall(nr, getpid(), &local, 1UL, &remote, 1UL, 0UL);
 
-    if (done == (ssize_t)size)
+    if (done == (ssize_t)size) {
+        note_stack(address, size);
         return 0;
+    }
     if (done >= 0 || errno == EFAULT)
         return -EFAULT;
     /* A sandbox without that call. */
@@ -54,7 +88,7 @@ static int read_memory(void *context, uint64_t address, void *to, size_t size)
 {
     if (address < ADDRESS_MIN)
         return -EFAULT;
-    if (!is_proven)
+    if (!is_proven && !is_on_stack(address, size))
         return copy_checked(address, to, size, false);
     memcpy(to, pointer_to(address), size);
     return 0;

@@ -15,13 +15,11 @@ has_other_supervisor() {
     now=$(supervisor)
     [ "$now" != missing ] && [ "$now" != null ] && [ "$now" != "$1" ]
 }
-# capped_again: the tenant's last 100 ms window is at its cap again.
-capped_again() {
-    tail -n 1 "$TMP/trace" | awk '{ ok = $2 > 25 && $2 < 35 } END { exit !ok }'
-}
+# capped_since NS: the newest of the tenant's 100 ms windows is after that instant, and at its cap.
+capped_since() { is_at "$TMP/trace" 25 35 "$1"; }
 now_ms() { date +%s%3N; }
 
-ok "the cap holds at first" wait_for 10 capped_again
+ok "the cap holds at first" wait_for 10 capped_since 0
 replaced=0
 capped=0
 worst=0
@@ -33,9 +31,10 @@ for round in $(seq "$rounds"); do
     signal=KILL
     [ $((round % 2)) = 1 ] || signal=STOP
     hit=$(now_ms)
+    since=$(now_ns)
     kill -"$signal" "$pid"
     wait_for 5 has_other_supervisor "$pid" && replaced=$((replaced + 1))
-    wait_for 5 capped_again && capped=$((capped + 1))
+    wait_for 5 capped_since "$since" && capped=$((capped + 1))
     took=$(($(now_ms) - hit))
     [ "$took" -le "$worst" ] || worst=$took
 done

@@ -237,13 +237,21 @@ neighbour() {
     tenant "$neighbour_name" "$@" --seconds 3600
 }
 
-# end NAME: has the processes of a tenant end, and waits until the tenant is gone.
+# end NAME: has the processes of a tenant end, each asked once, and waits until the tenant is gone. They are
+# looked for as long as it is there: a supervisor that was just replaced does not know them all yet.
 end() {
-    end_pids=$(ps_get "name=$1.processes.*.pid")
-    for end_pid in $end_pids; do
+    end_asked=' '
+    wait_for 10 has_ended "$1" || say "tenant '$1' does not end"
+}
+
+has_ended() {
+    is_tenant "$1" || return 0
+    for end_pid in $(ps_get "name=$1.processes.*.pid"); do
+        case "$end_asked" in *" $end_pid "*) continue ;; esac
         [ "$end_pid" = missing ] || kill -TERM "$end_pid" 2>/dev/null
+        end_asked="$end_asked$end_pid "
     done
-    wait_for 5 is_no_tenant "$1"
+    return 1
 }
 
 is_tenant() { [ "$(ps_get "name=$1.name")" = "$1" ]; }
@@ -253,6 +261,15 @@ is_no_tenant() { ! is_tenant "$1"; }
 is_busy() {
     is_busy_bytes=$(ps_get "name=$1.gpus.0.memory_used_bytes")
     [ "$is_busy_bytes" != missing ] && [ "$is_busy_bytes" != null ] && [ "$is_busy_bytes" -gt 0 ]
+}
+
+# now_ns: CLOCK_MONOTONIC, as traces have it, to 10 ms.
+now_ns() { awk '{ printf "%.0f\n", $1 * 1e9 }' /proc/uptime; }
+
+# is_at TRACE LEAST MOST [NS]: the newest window of a burn's trace lies between the two, and began after NS.
+is_at() {
+    tail -n 1 "$1" | awk -v least="$2" -v most="$3" -v since="${4:-0}" \
+        '{ ok = $2 > least && $2 < most && $1 >= since } END { exit !ok }'
 }
 
 # share NAME: what a tenant's burn got, in percent.

@@ -6,7 +6,7 @@ on_simulator "$@"
 neighbour free -- --kernel-us 100
 tenant a --compute 20% -- --kernel-us 100 --warm-up 1 --seconds 3600 \
     --trace "$TMP/trace" --trace-ms 20
-is_near() { tail -n 1 "$TMP/trace" | awk -v want="$1" '{ ok = $2 > want - 4 && $2 < want + 4 } END { exit !ok }'; }
+is_near() { is_at "$TMP/trace" $(($1 - 4)) $(($1 + 4)); }
 ok "the first cap holds" wait_for 10 is_near 20
 
 # settled_ms CAP NS: how long after the instant the first of two windows in a row began that are at the cap.
@@ -21,7 +21,7 @@ changes=$(full 50 6)
 for round in $(seq "$changes"); do
     cap=80
     [ $((round % 2)) = 1 ] || cap=20
-    at=$(awk '{ printf "%.0f\n", $1 * 1e9 }' /proc/uptime)
+    at=$(now_ns)
     vgpu set a --compute "$cap%" || fail "vgpu set"
     wait_for 5 is_near "$cap"
     sleep 0.2

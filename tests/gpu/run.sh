@@ -14,6 +14,7 @@ JSON=${VGPU_JSON:-${OUT:-.}/results.json}
 ROWS=$TMP/rows
 : >"$ROWS"
 STARTED=$(date +%s)
+COST_ROUNDS='1 2 3 4 5 6 7 8 9 10 11'
 
 # row CLAIM GOT OPERATOR BAR UNIT: one row of the table. GOT and BAR are decimal; OPERATOR is <= or >= or =.
 row() {
@@ -173,13 +174,13 @@ set_cap() {
     neighbour free -- --kernel-us 100
     tenant a --compute 20% -- --kernel-us 100 --warm-up 1 --seconds 3600 \
         --trace "$TMP/trace" --trace-ms 20
-    at_cap() { tail -n 1 "$TMP/trace" | awk -v want="$1" '{ ok = $2 > want - 4 && $2 < want + 4 } END { exit !ok }'; }
+    at_cap() { is_at "$TMP/trace" $(($1 - 4)) $(($1 + 4)); }
     wait_for 10 at_cap 20
     worst=0
     for round in 1 2 3 4 5 6; do
         cap=80
         [ $((round % 2)) = 1 ] || cap=20
-        at=$(awk '{ printf "%.0f\n", $1 * 1e9 }' /proc/uptime)
+        at=$(now_ns)
         vgpu set a --compute "$cap%"
         wait_for 5 at_cap "$cap"
         sleep 0.2
@@ -244,20 +245,21 @@ torch() {
 }
 
 startup() {
-    "$GUESTS/../../bench/startup" 11 "$GUESTS/memory" start -- vgpu run -- "$GUESTS/memory" start >"$TMP/start"
+    "$GUESTS/../../bench/startup" 25 "$GUESTS/memory" start -- vgpu run -- "$GUESTS/memory" start >"$TMP/start"
     row "start of a CUDA program under vgpu run over without" "$(calc "$(get "$TMP/start" cost_us) / 1000")" \
         '<=' 10 ms
 }
 
-# Native and under vgpu in turn, three times; the medians' medians are compared.
+# Native and under vgpu in turn, eleven times; the medians' medians are compared.
 cost() {
-    for i in 1 2 3; do
+    for i in $COST_ROUNDS; do
         "$GUESTS/cost" >"$TMP/native.$i"
         vgpu run --memory 8GiB -- "$GUESTS/cost" >"$TMP/limited.$i"
     done
     for call in launch_us alloc_us info_us; do
         for kind in native limited; do
-            for i in 1 2 3; do get "$TMP/$kind.$i" "$call"; done | sort -n | sed -n 2p >"$TMP/$kind.$call"
+            for i in $COST_ROUNDS; do get "$TMP/$kind.$i" "$call"; done | sort -n | sed -n 6p \
+                >"$TMP/$kind.$call"
         done
         native=$(cat "$TMP/native.$call")
         limited=$(cat "$TMP/limited.$call")
@@ -269,12 +271,12 @@ cost() {
 kill_supervisor() {
     neighbour free -- --kernel-us 100
     tenant a --compute 30% -- --kernel-us 100 --warm-up 1 --seconds 3600 --trace "$TMP/trace.a"
-    capped_again() { tail -n 1 "$TMP/trace.a" | awk '{ ok = $2 > 25 && $2 < 35 } END { exit !ok }'; }
+    capped_since() { is_at "$TMP/trace.a" 25 35 "$1"; }
     other_supervisor() {
         now=$(ps_get name=a.supervisor_pid)
         [ "$now" != missing ] && [ "$now" != null ] && [ "$now" != "$1" ]
     }
-    wait_for 10 capped_again
+    wait_for 10 capped_since 0
     worst=0
     seed=4711
     for round in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
@@ -284,8 +286,9 @@ kill_supervisor() {
         signal=KILL
         [ $((round % 2)) = 1 ] || signal=STOP
         hit=$(date +%s%3N)
+        since=$(now_ns)
         kill -"$signal" "$pid"
-        wait_for 5 other_supervisor "$pid" && wait_for 5 capped_again
+        wait_for 5 other_supervisor "$pid" && wait_for 5 capped_since "$since"
         took=$(($(date +%s%3N) - hit))
         [ "$took" -le "$worst" ] || worst=$took
     done
@@ -311,7 +314,7 @@ kill_front() {
 
 kill_tenant() {
     neighbour other --compute 40% -- --kernel-us 100 --trace "$TMP/trace.other"
-    other_is_right() { tail -n 1 "$TMP/trace.other" | awk '{ ok = $2 > 36 && $2 < 44 } END { exit !ok }'; }
+    other_is_right() { is_at "$TMP/trace.other" 36 44 "$since"; }
     has_memory() {
         bytes=$(ps_get name=victim.gpus.0.memory_used_bytes)
         [ "$bytes" != missing ] && [ "$bytes" != null ] && [ "$bytes" -gt 1000000000 ]
@@ -324,6 +327,7 @@ kill_tenant() {
         wait_for 10 has_memory
         seed=$(((seed * 1103515245 + 12345) % 2147483648))
         sleep "0.$(printf %03d $((seed / 65536 % 200)))"
+        since=$(now_ns)
         took=$("$GUESTS/memory" kill "$(ps_get name=victim.processes.0.pid)")
         worst=$(awk -v a="$worst" -v b="${took:-9999}" 'BEGIN { print (a > b ? a : b) }')
         wait_for 1 other_is_right && right=$((right + 1))
