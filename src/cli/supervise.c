@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define TITLE_MAX 4096
+#define ROOM_FDS  1024
 
 /*
  * So that ps and pkill tell it from the front it was forked from: the words that were executed are
@@ -67,6 +68,18 @@ static void leave_terminal(int words_fd)
     (void)signal(SIGTERM, SIG_IGN);
 }
 
+/*
+ * A descriptor or two for each process of the tenant: room for them while there is one thread, since with
+ * several the kernel takes up to 30 ms to make it.
+ */
+static void make_room(void)
+{
+    int fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, ROOM_FDS - 1);
+
+    if (fd >= 0)
+        (void)close(fd); /* the room stays */
+}
+
 int supervise(const struct supervise *supervise)
 {
     struct server_config config = {
@@ -81,6 +94,7 @@ int supervise(const struct supervise *supervise)
     int rc;
 
     leave_terminal(supervise->words_fd);
+    make_room();
     open_log(supervise->log_path);
     rc = runtime_path(supervise->runtime, supervise->name, "state", state, &err);
     if (!rc)

@@ -19,8 +19,10 @@
 #define RETRY_EARLY_NS (5 * NS_PER_MS) /* while a program waits for its first contact */
 #define RETRY_FIRST_NS (50 * NS_PER_MS)
 #define RETRY_LAST_NS  NS_PER_SEC
-#define CONNECT_MS     1 /* to a socket that has room at once, or later */
-#define HIGH_FD        800
+#define CONNECT_MS     1   /* to a socket that has room at once, or later */
+#define HIGH_FD        800 /* out of the program's way */
+#define OWN_FDS        8   /* that we keep, and a few to spare */
+#define TABLE_LEAST    64  /* places in every process's table */
 
 static struct {
     int socket; /* 0: none; ours is never that */
@@ -28,18 +30,62 @@ static struct {
     bool is_welcome, is_armed, owes_armed;
     struct message_arm arm; /* the last that came */
     uint64_t lost_count, retry_ns, retry_step_ns;
+    int least_fd; /* 0: not yet known */
 } tether;
+
+/* The number that begins at or after `text`, or 0. */
+static uint64_t read_number(const char *text)
+{
+    uint64_t number = 0;
+
+    while (*text == ' ' || *text == '\t')
+        text++;
+    for (; *text >= '0' && *text <= '9'; text++)
+        number = number * 10 + (uint64_t)(*text - '0');
+    return number;
+}
+
+/* The begin of a file of /proc/self, as a string; empty where there is none. */
+static void read_proc(const char *path, char *text, size_t size)
+{
+    CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t length = fd < 0 ? -1 : read(fd, text, size - 1);
+
+    text[length > 0 ? length : 0] = '\0';
+}
 
 /* --- descriptors ------------------------------------------------------------------------------ */
 
-int tether_keep(int fd)
+/*
+ * High numbers, but none that makes the kernel enlarge the process's table: with more than one thread
+ * (libcuda has one before it opens the driver) it waits for a grace period of RCU, 30 ms on an H200's
+ * machine.
+ */
+static int find_least(void)
 {
     struct rlimit limit;
-    int least = HIGH_FD, high;
+    char text[2048];
+    const char *at;
+    uint64_t places = TABLE_LEAST;
 
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < (rlim_t)2 * HIGH_FD)
-        least = (int)(limit.rlim_cur / 2);
-    high = fcntl(fd, F_DUPFD_CLOEXEC, least);
+    read_proc("/proc/self/status", text, sizeof(text));
+    at = strstr(text, "\nFDSize:");
+    if (at)
+        places = read_number(at + sizeof("\nFDSize:") - 1);
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < places)
+        places = limit.rlim_cur;
+    if (places > HIGH_FD + OWN_FDS)
+        return HIGH_FD;
+    return places > OWN_FDS ? (int)places - OWN_FDS : OWN_FDS;
+}
+
+int tether_keep(int fd)
+{
+    int high;
+
+    if (!tether.least_fd)
+        tether.least_fd = find_least();
+    high = fcntl(fd, F_DUPFD_CLOEXEC, tether.least_fd);
     if (high >= 0) {
         attr_close(&fd);
         fd = high;
@@ -73,27 +119,13 @@ static void lose(uint64_t now_ns)
 
 /* --- hello ------------------------------------------------------------------------------------ */
 
-/* The number that begins at or after `text`, or 0. */
-static uint64_t read_number(const char *text)
-{
-    uint64_t number = 0;
-
-    for (; *text >= '0' && *text <= '9'; text++)
-        number = number * 10 + (uint64_t)(*text - '0');
-    return number;
-}
-
 /* Start time and name out of /proc/self/stat: "pid (comm) state ...", the 22nd field of all. */
 static void fill_hello(struct message_hello *hello)
 {
-    CLEANUP_CLOSE int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
     char text[1024], *at, *name;
-    ssize_t length = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
     size_t name_length;
 
-    if (length <= 0)
-        return;
-    text[length] = '\0';
+    read_proc("/proc/self/stat", text, sizeof(text));
     name = strchr(text, '(');
     at = strrchr(text, ')');
     if (!name || !at)
@@ -267,6 +299,7 @@ void tether_forget(void)
     drop_socket();
     tether.lost_count = 0;
     tether.retry_ns = tether.retry_step_ns = 0;
+    tether.least_fd = 0; /* a child's table is as large as it needs to be */
 }
 
 void tether_lose_descriptor(int fd)

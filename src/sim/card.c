@@ -5,6 +5,9 @@
 #include "sim/wire_call.h"
 #include "utils/str.h"
 
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -106,6 +109,30 @@ static void choose(struct card *cards, uint32_t count)
     }
 }
 
+static void *wait_for_ever(void *argument)
+{
+    for (;;)
+        (void)poll(NULL, 0, -1); /* woken by a signal, it waits on */
+    return argument;
+}
+
+/*
+ * The driver's library has a thread that waits for events before it opens the driver. Ours has nothing to
+ * tell it, but a process with two threads is another thing to the kernel: to enlarge its table of
+ * descriptors takes 30 ms.
+ */
+static void start_event_thread(void)
+{
+    sigset_t all, old;
+    pthread_t thread;
+
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &old); /* signals are the program's */
+    if (pthread_create(&thread, NULL, wait_for_ever, NULL) == 0)
+        (void)pthread_detach(thread);
+    (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
+}
+
 static CUresult find_cards(void)
 {
     static struct wire_gpu infos[VISIBLE_MAX];
@@ -113,6 +140,7 @@ static CUresult find_cards(void)
     int info_count;
     uint32_t count = 0;
 
+    start_event_thread();
     if (session_open(&state.session) < 0)
         return CUDA_ERROR_NO_DEVICE;
     info_count = wire_call_query(WIRE_QUERY_GPUS, 0, infos, sizeof(infos));
