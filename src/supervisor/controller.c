@@ -131,7 +131,8 @@ static uint64_t step(struct slot *slot)
     }
     slot->has_change = false;
     unlock(controller);
-    if (input.quota.cap_milli_percent < SLICES_NO_CAP)
+    /* NVML's calls wait for the same locks as ours: only where they tell something. */
+    if (input.quota.cap_milli_percent < SLICES_NO_CAP && !slot->governor.has_active_peer)
         input.busy_percent = observer_read(
             controller->observer, controller->control->gpus[slot->number].uuid, &input.busy_stamp);
     next_ns = governor_step(&slot->governor, &input);

@@ -20,6 +20,7 @@
 #define CALL_TYPICAL_NS  (500 * NS_PER_US)
 #define SETTLE_NS        (2 * NS_PER_MS) /* after this long a disable has had its effect */
 #define INERT_MOST       5u
+#define SLOW_NS          (2 * NS_PER_MS) /* a call or a delay that is worth a line in the log */
 
 void governor_init(struct governor *governor, struct region_control *control, uint32_t slot,
                    const struct gpus_card *card)
@@ -102,6 +103,9 @@ static void note_call(struct governor *governor, uint64_t begin_ns, int rc)
         governor->state.control_failures++;
     else
         governor->state.switch_calls += (uint64_t)rc;
+    if (took_ns > SLOW_NS)
+        log_debug("GPU %u: a switch took %llu us", governor->card->nvml_index,
+                  (unsigned long long)(took_ns / NS_PER_US));
     if (rc > 0)
         governor->call_ns = (7 * governor->call_ns + 3 * took_ns / (uint64_t)rc) / 10;
 }
@@ -391,11 +395,24 @@ static uint64_t earlier(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
+/* For whoever looks into a spread: the driver's locks are held by others at times, for milliseconds. */
+static void note_delay(const struct governor *governor, uint64_t begin_ns, uint64_t read_ns)
+{
+    uint64_t late_ns =
+        governor->step_ns && begin_ns > governor->step_ns ? begin_ns - governor->step_ns : 0;
+
+    if (late_ns + read_ns - begin_ns > SLOW_NS)
+        log_debug("GPU %u: a step began %llu us late, its reading took %llu us",
+                  governor->card->nvml_index, (unsigned long long)(late_ns / NS_PER_US),
+                  (unsigned long long)((read_ns - begin_ns) / NS_PER_US));
+}
+
 uint64_t governor_step(struct governor *governor, const struct governor_input *input)
 {
-    uint64_t now_ns, next_ns;
+    uint64_t begin_ns = clock_now_ns(), now_ns, next_ns;
 
     now_ns = take_census(governor, input->roster, governor->is_capped);
+    note_delay(governor, begin_ns, now_ns);
     if (now_ns >= governor->plan_ns)
         make_plan(governor, input, now_ns);
     if (governor->is_capped && governor->sampler)
@@ -406,5 +423,6 @@ uint64_t governor_step(struct governor *governor, const struct governor_input *i
     finish_second(governor, now_ns);
     if (now_ns >= governor->facts_ns)
         publish(governor, input, now_ns);
-    return earlier(next_ns, earlier(governor->plan_ns, governor->facts_ns));
+    governor->step_ns = earlier(next_ns, earlier(governor->plan_ns, governor->facts_ns));
+    return governor->step_ns;
 }

@@ -54,6 +54,7 @@ struct governor {
     struct idle idle; /* NVML's slow correction for a tenant that idles by itself while alone */
     struct governor_second second;
     uint64_t plan_ns, facts_ns; /* when each is due */
+    uint64_t step_ns;           /* when the next step is; 0: before the first */
     uint64_t call_ns;           /* how long a switch takes: moving average */
     uint64_t disabled_ns;       /* begin of the newest disable */
     int64_t blind_net_ns;       /* the census when records began, or some were lost */

@@ -344,7 +344,7 @@ write_json() {
     awk -F '|' -v gpu="$gpu" -v driver="$driver" '
         BEGIN { printf "{\"gpu\": \"%s\", \"driver\": \"%s\", \"rows\": [", gpu, driver }
         { printf "%s\n  {\"claim\": \"%s\", \"got\": \"%s\", \"bar\": \"%s %s\", \"unit\": \"%s\", \"pass\": %s}",
-              NR > 1 ? "," : "", $1, $2, $3, $4, $5, $6 == "pass" ? "true" : "false" }
+              (NR > 1) ? "," : "", $1, $2, $3, $4, $5, $6 == "pass" ? "true" : "false" }
         END { print "\n]}" }' "$ROWS" >"$JSON"
 }
 
