@@ -197,7 +197,7 @@ static void print_values(FILE *file, const struct row *option)
         for (const char *at = option->argument; *at; at++)
             fputc(*at == '|' ? ' ' : *at, file);
         fputs("\" -- \"$word\"))\n", file);
-    } else if (strcmp(option->argument, "FILE") == 0) {
+    } else if (strcmp(option->argument, "FILE") == 0 || strcmp(option->argument, "DIR") == 0) {
         fputs("COMPREPLY=($(compgen -f -- \"$word\"))\n", file);
     } else {
         fputs("COMPREPLY=()\n", file);

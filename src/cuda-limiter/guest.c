@@ -9,12 +9,15 @@
 #include "utils/clock.h"
 #include "utils/env.h"
 #include "utils/str.h"
+#include "utils/version_note.h"
 
 #include <poll.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+VERSION_NOTE(VGPU_VERSION);
 
 #define CONTACT_NS         (200 * NS_PER_MS)
 #define CONTACT_RETRY_MS   10

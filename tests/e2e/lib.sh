@@ -284,6 +284,20 @@ finish() {
     done
 }
 
+# make_root FOLDER PROGRAM...: a small tree to chroot into: the programs at the paths they have here, and
+# what the loader needs for them.
+make_root() {
+    root=$1
+    shift
+    mkdir -p "$root/etc" "$root/tmp"
+    for program; do
+        for file in "$program" $(ldd "$program" 2>/dev/null | grep -o '/[^ ]*'); do
+            mkdir -p "$root$(dirname "$file")"
+            [ -e "$root$file" ] || cp -L "$file" "$root$file"
+        done
+    done
+}
+
 done_testing() {
     echo "1..$COUNT"
     [ "$FAILED" -eq 0 ] || exit 1

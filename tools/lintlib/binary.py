@@ -21,6 +21,7 @@ FLOORS = {
 # What each library may export: rows (kinds) of tables, see exported_rows().
 EXPORTS = {
     'lib/vgpu/libcuda_limiter.so': ('LIBC',),
+    'lib/vgpu/libadd_path.so': (),
     'lib/vgpu/sim/libvgpu_sim.so': ('LIBC',),
     'lib/vgpu/sim/libcuda.so.1': ('CUDA',),
     'lib/vgpu/sim/libnvidia-ml.so.1': ('NVML', 'NVML_TEXT'),
