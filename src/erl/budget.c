@@ -50,7 +50,9 @@ static void settle(struct budget *budget, const struct budget_measure *measure)
 
 static void clamp_balance(struct budget *budget)
 {
-    int64_t most_ns = 2 * worth_ns(&budget->parameters, budget->parameters.window_ns);
+    int64_t window_ns = worth_ns(&budget->parameters, budget->parameters.window_ns);
+    /* A small cap saves for a run over many windows. */
+    int64_t most_ns = window_ns + (window_ns > LEAST_RUN_NS ? window_ns : LEAST_RUN_NS);
 
     if (budget->balance_ns > most_ns)
         budget->balance_ns = most_ns;

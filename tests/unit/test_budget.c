@@ -359,3 +359,16 @@ TEST(an_instant_before_the_last_one_stops_nobody_for_long)
     (void)budget_step(&lone.budget, SECOND, &now, true);
     CHECK_NEAR(drive(&lone, SECOND, true), 300, 15);
 }
+
+/* --- what is small, what is late --- */
+
+TEST(a_cap_below_one_percent_is_given_as_well)
+{
+    static const uint32_t caps[] = {10, 100, 300, 500, 700, 999};
+
+    for (size_t i = 0; i < sizeof(caps) / sizeof(caps[0]); i++) {
+        START({.cap_milli_percent = caps[i]}, {.weight = 1});
+        loop_measure(&loop, 40);
+        CHECK_NEAR(loop.tenants[0].mean, caps[i] / 1000.0, 0.02 + caps[i] / 10000.0);
+    }
+}
