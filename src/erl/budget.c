@@ -122,11 +122,13 @@ static void plan(struct budget *budget, uint64_t now_ns, bool is_on_engine)
 static enum budget_action begin_window(struct budget *budget, uint64_t now_ns,
                                        const struct budget_measure *measure, bool may_disable)
 {
+    uint64_t paid_until_ns = budget->window_end_ns;
     enum budget_action action;
 
     learn_rate(budget, now_ns);
     budget->window_end_ns = next_window_ns(&budget->parameters, now_ns);
-    budget->balance_ns += worth_ns(&budget->parameters, budget->parameters.window_ns);
+    /* All the time since the last window's end is paid: several windows', if this call is late. */
+    budget->balance_ns += worth_ns(&budget->parameters, budget->window_end_ns - paid_until_ns);
     clamp_balance(budget);
     budget->looks_left = LOOKS;
     if (budget->balance_ns < LEAST_RUN_NS)

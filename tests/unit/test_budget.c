@@ -372,3 +372,13 @@ TEST(a_cap_below_one_percent_is_given_as_well)
         CHECK_NEAR(loop.tenants[0].mean, caps[i] / 1000.0, 0.02 + caps[i] / 10000.0);
     }
 }
+TEST(wake_ups_that_are_often_late_change_no_share)
+{
+    for (uint32_t cap = 20; cap <= 80; cap += 20) {
+        START({.cap_milli_percent = cap * 1000}, {.weight = 1});
+        loop.late_per_thousand = 100;
+        loop.late_most_ns = 30 * MS;
+        loop_measure(&loop, 4 * seconds());
+        CHECK_NEAR(loop.tenants[0].mean, cap, 1);
+    }
+}
