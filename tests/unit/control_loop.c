@@ -179,6 +179,9 @@ static void step(struct loop_tenant *tenant, uint64_t now_ns)
 
 static void gather(struct loop *loop, struct slices_tenant *facts, uint64_t now_ns)
 {
+    static const enum slices_priority priorities[] = {
+        [LOOP_NORMAL] = SLICES_NORMAL, [LOOP_HIGH] = SLICES_HIGH, [LOOP_LOW] = SLICES_LOW};
+
     for (size_t i = 0; i < loop->tenant_count; i++) {
         const struct loop_tenant *tenant = &loop->tenants[i];
         bool is_active = tenant->on_engine || tenant->active_until_ns > now_ns;
@@ -187,7 +190,7 @@ static void gather(struct loop *loop, struct slices_tenant *facts, uint64_t now_
             .key = i,
             .cap_milli_percent = tenant->cap_milli_percent,
             .weight = tenant->weight,
-            .priority = tenant->priority,
+            .priority = priorities[tenant->priority],
             .busy_group_count = is_active ? tenant->group_count : 0,
             .is_active = is_active,
         };

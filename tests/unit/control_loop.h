@@ -28,6 +28,8 @@
 
 struct loop;
 
+enum loop_priority { LOOP_NORMAL, LOOP_HIGH, LOOP_LOW };
+
 /* One channel group with its one channel. */
 struct loop_group {
     struct loop_tenant *tenant;
@@ -40,7 +42,7 @@ struct loop_tenant {
     /* What it may have. */
     uint32_t cap_milli_percent; /* 0: no cap */
     uint32_t weight;            /* 0: 1 */
-    enum slices_priority priority;
+    enum loop_priority priority;
     /* What it wants: kernels of kernel_ns (0: 10 ms), each `sleep_ns` after the end of the one
      * before, or (period_ns) each so long after the begin of the one before. */
     uint64_t kernel_ns, sleep_ns, period_ns;
