@@ -138,7 +138,7 @@ TEST(caps_beyond_the_whole_shrink_by_weight)
     START({.cap_milli_percent = 60000}, {.cap_milli_percent = 60000}, {.weight = 1});
     check_proportion(0, 1, 0.5, 1);
     CHECK(share(0) + share(1) > 94);
-    CHECK(share(2) > 0.5); /* not starved */
+    CHECK(share(2) > 0.2); /* nothing is left, and it is not starved */
 }
 
 TEST(a_cap_below_its_part_of_the_whole_is_kept)
@@ -153,6 +153,47 @@ TEST(a_low_tenant_takes_nothing_from_a_cap)
 {
     START({.cap_milli_percent = 90000}, {.priority = LOOP_LOW, .weight = 1000});
     CHECK_NEAR(share(0), 90, 0.15);
+}
+
+TEST(free_tenants_beside_a_cap_share_by_weight_and_leave_it_its_due)
+{
+    START({.cap_milli_percent = 30000}, {.weight = 5}, {.weight = 20});
+    CHECK_NEAR(share(0), 30, 0.3);
+    check_proportion(1, 2, 0.2, 1);
+    START({.cap_milli_percent = 50000}, {.weight = 10}, {.weight = 10});
+    CHECK_NEAR(share(0), 50, 0.3);
+    START({.cap_milli_percent = 40000}, {.cap_milli_percent = 40000}, {.weight = 100},
+          {.weight = 300});
+    CHECK_NEAR(share(0), 40, 0.3);
+    CHECK_NEAR(share(1), 40, 0.3);
+    check_proportion(2, 3, 0.25, 1);
+}
+
+TEST(a_high_cap_is_reached_beside_several_free_tenants)
+{
+    START({.cap_milli_percent = 95000}, {.weight = 1}, {.weight = 3});
+    CHECK_NEAR(share(0), 95, 0.5);
+    START({.cap_milli_percent = 90000}, {.weight = 1}, {.weight = 1}, {.weight = 1});
+    CHECK_NEAR(share(0), 90, 0.5);
+    START({.cap_milli_percent = 90000}, {.weight = 1, .group_count = 4});
+    CHECK_NEAR(share(0), 90, 0.5);
+}
+
+TEST(the_weight_of_a_low_tenant_counts_among_low_ones_alone)
+{
+    START({.weight = 1}, {.priority = LOOP_LOW, .weight = 1000});
+    CHECK(share(0) > 94);
+    START({.weight = 1}, {.weight = 3}, {.priority = LOOP_LOW, .weight = 1000});
+    check_proportion(0, 1, 0.25, 0.5);
+    CHECK(share(2) < 2);
+}
+
+TEST(weights_hold_beside_a_high_tenant)
+{
+    START({.priority = LOOP_HIGH, .kernel_ns = 200 * US, .period_ns = 5 * MS}, {.weight = 1},
+          {.weight = 3});
+    check_proportion(1, 2, 0.25, 1.5);
+    CHECK(loop_delay_us(&loop.tenants[0], 99) < 3000);
 }
 
 /* --- the plan by itself --- */
