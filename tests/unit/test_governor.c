@@ -1,0 +1,330 @@
+#include "tests/harness.h"
+#include "tests/unit/fake_machine.h"
+
+#include "supervisor/governor.h"
+#include "supervisor/gpus.h"
+#include "utils/clock.h"
+#include "utils/str.h"
+
+#include <stdlib.h>
+
+#define TENANTS_MAX 8
+
+struct tenant_here {
+    struct region_control control;
+    struct governor governor;
+    struct governor_input input;
+    struct roster roster;
+    struct fake_program program;
+    const struct region_control *peers[TENANTS_MAX];
+    uint64_t due_ns, busy_ns;
+    double share;         /* percent, of the newest measure() */
+    uint32_t guard_calls; /* instants at which its guard would have put the channels back */
+    uint64_t longest_lease_ns;
+};
+
+static struct {
+    struct gpus *gpus;
+    struct tenant_here tenants[TENANTS_MAX];
+    size_t count;
+} here;
+
+static struct controller_object describe(const struct fake_program *program, uint32_t channel)
+{
+    return (struct controller_object){.pid = program->pid,
+                                      .fd = program->fd,
+                                      .client = program->client,
+                                      .subdevice = program->subdevice,
+                                      .group = program->group,
+                                      .channel = channel,
+                                      .engine = 1};
+}
+
+static void add(struct tenant_here *tenant, uint32_t channel)
+{
+    struct controller_object object = describe(&tenant->program, channel);
+
+    CHECK_EQ(roster_add(&tenant->roster, &object, true), 0);
+}
+
+static void start_tenant(struct tenant_here *tenant, uint32_t cap)
+{
+    const struct gpus_card *card = gpus_card(here.gpus, 0);
+
+    *tenant = (struct tenant_here){.control = {.magic = REGION_MAGIC, .gpu_count = 1}};
+    (void)str_format(tenant->control.name, sizeof(tenant->control.name), "tenant%zu", here.count);
+    (void)str_format(tenant->control.gpus[0].uuid, sizeof(tenant->control.gpus[0].uuid), "%s",
+                     card->uuid);
+    tenant->control.gpus[0].is_allowed = 1;
+    tenant->program = fake_program_start((pid_t)(1000 + here.count));
+    CHECK_EQ(roster_init(&tenant->roster), 0);
+    add(tenant, 0);
+    add(tenant, tenant->program.channel);
+    governor_init(&tenant->governor, &tenant->control, 0, card);
+    tenant->input = (struct governor_input){.quota = {cap, 1, REGION_NORMAL},
+                                            .roster = &tenant->roster,
+                                            .peers = tenant->peers,
+                                            .busy_percent = UINT32_MAX};
+    tenant->due_ns = fake_machine_now_ns();
+    here.count++;
+}
+
+static void start(const uint32_t *caps, size_t count)
+{
+    struct err err;
+
+    fake_machine_start(1, false);
+    here.count = 0;
+    CHECK_OK(gpus_open(&here.gpus, &err), &err);
+    for (size_t i = 0; i < count; i++)
+        start_tenant(&here.tenants[i], caps[i]);
+    for (size_t i = 0; i < count; i++)
+        for (size_t j = 0; j < count; j++)
+            if (i != j)
+                here.tenants[i].peers[here.tenants[i].input.peer_count++] =
+                    &here.tenants[j].control;
+}
+
+static void stop(void)
+{
+    for (size_t i = 0; i < here.count; i++) {
+        governor_release(&here.tenants[i].governor, &here.tenants[i].roster);
+        governor_fini(&here.tenants[i].governor);
+        roster_fini(&here.tenants[i].roster);
+        fake_program_end(&here.tenants[i].program);
+    }
+    gpus_close(here.gpus);
+    fake_machine_stop();
+}
+
+/* What a guard does with its tenant's lease (docs/design/supervisor.md). */
+static void guard(struct tenant_here *tenant, uint64_t now_ns)
+{
+    uint64_t lease_ns = atomic_load(&tenant->control.gpus[0].lease_ns);
+
+    if (lease_ns && now_ns > lease_ns + 50 * MS)
+        tenant->guard_calls++;
+    if (lease_ns > now_ns && lease_ns - now_ns > tenant->longest_lease_ns)
+        tenant->longest_lease_ns = lease_ns - now_ns;
+}
+
+static void run(uint64_t span_ns)
+{
+    uint64_t end_ns = fake_machine_now_ns() + span_ns;
+
+    while (true) {
+        struct tenant_here *next = &here.tenants[0];
+
+        for (size_t i = 1; i < here.count; i++)
+            if (here.tenants[i].due_ns < next->due_ns)
+                next = &here.tenants[i];
+        if (next->due_ns >= end_ns)
+            break;
+        fake_machine_pass_until(next->due_ns);
+        guard(next, fake_machine_now_ns());
+        next->due_ns = governor_step(&next->governor, &next->input);
+        guard(next, fake_machine_now_ns());
+    }
+    fake_machine_pass_until(end_ns);
+}
+
+static uint32_t calls(void)
+{
+    return fake_machine_calls()->disables + fake_machine_calls()->enables;
+}
+
+static void measure(uint64_t span_ns)
+{
+    uint64_t begin_ns = fake_machine_now_ns();
+
+    for (size_t i = 0; i < here.count; i++)
+        here.tenants[i].busy_ns = fake_program_busy_ns(&here.tenants[i].program);
+    run(span_ns);
+    for (size_t i = 0; i < here.count; i++) {
+        struct tenant_here *tenant = &here.tenants[i];
+
+        tenant->share = 100.0 * (double)(fake_program_busy_ns(&tenant->program) - tenant->busy_ns) /
+                        (double)(fake_machine_now_ns() - begin_ns);
+    }
+}
+
+static void work(size_t i)
+{
+    fake_program_submit(&here.tenants[i].program, 100000 * SECOND, 0);
+}
+
+static void start_busy(const uint32_t *caps, size_t count)
+{
+    start(caps, count);
+    for (size_t i = 0; i < count; i++)
+        work(i);
+    run(SECOND);
+}
+
+#define CAPS(...) (const uint32_t[]){__VA_ARGS__}, sizeof((uint32_t[]){__VA_ARGS__}) / 4
+
+/* As after a message of the loop's. */
+static void change(struct tenant_here *tenant, uint32_t cap)
+{
+    tenant->input.quota.cap_milli_percent = cap;
+    tenant->governor.plan_ns = 0;
+    tenant->governor.facts_ns = 0;
+    tenant->due_ns = fake_machine_now_ns();
+}
+
+static bool is_off(const struct tenant_here *tenant)
+{
+    return atomic_load(&tenant->control.gpus[0].lease_ns) != 0;
+}
+
+static void check_guards(void)
+{
+    for (size_t i = 0; i < here.count; i++) {
+        CHECK_EQ(here.tenants[i].guard_calls, 0);
+        CHECK(here.tenants[i].longest_lease_ns < 150 * MS);
+    }
+}
+
+/* --- shares --- */
+
+TEST(caps_are_kept_with_what_the_records_say)
+{
+    start_busy(CAPS(30000, SLICES_NO_CAP));
+    measure(5 * SECOND);
+    CHECK_NEAR(here.tenants[0].share, 30, 0.3);
+    CHECK(here.tenants[1].share > 66);
+    CHECK_NEAR(here.tenants[0].governor.state.used_milli_percent, 30000, 700);
+    check_guards();
+    stop();
+}
+
+TEST(several_supervisors_plan_alike_without_a_leader)
+{
+    start_busy(CAPS(10000, 20000, 30000, SLICES_NO_CAP));
+    measure(5 * SECOND);
+    for (size_t i = 0; i < 3; i++)
+        CHECK_NEAR(here.tenants[i].share, 10 * (double)(i + 1), 0.4);
+    CHECK(here.tenants[3].share > 35);
+    check_guards();
+    stop();
+}
+
+/* --- who may be taken off --- */
+
+TEST(nothing_is_taken_off_while_no_guard_watches)
+{
+    start(CAPS(30000));
+    roster_set_armed(&here.tenants[0].roster, here.tenants[0].program.pid, false);
+    work(0);
+    measure(SECOND);
+    CHECK_EQ(fake_machine_calls()->disables, 0);
+    CHECK_EQ(atomic_load(&here.tenants[0].control.gpus[0].lease_ns), 0);
+    roster_set_armed(&here.tenants[0].roster, here.tenants[0].program.pid, true);
+    run(100 * MS);
+    measure(SECOND);
+    CHECK_NEAR(here.tenants[0].share, 30, 1);
+    stop();
+}
+
+TEST(a_channel_that_appears_while_the_tenant_is_off_is_taken_off)
+{
+    struct tenant_here *tenant = &here.tenants[0];
+    uint32_t disables;
+
+    start_busy(CAPS(30000));
+    while (!is_off(tenant))
+        run(MS);
+    disables = fake_machine_calls()->disables;
+    add(tenant, fake_program_add_channel(&tenant->program));
+    tenant->due_ns = fake_machine_now_ns();
+    run(MS);
+    CHECK_EQ(fake_machine_calls()->disables, disables + 1);
+    CHECK(tenant->roster.entries[2].is_disabled);
+    stop();
+}
+
+TEST(a_cap_that_is_lifted_puts_the_channels_back)
+{
+    start_busy(CAPS(10000));
+    while (!is_off(&here.tenants[0]))
+        run(MS);
+    change(&here.tenants[0], SLICES_NO_CAP);
+    run(2 * MS);
+    CHECK(!is_off(&here.tenants[0]));
+    measure(SECOND);
+    CHECK(here.tenants[0].share > 99);
+    stop();
+}
+
+TEST(release_puts_everything_back)
+{
+    struct tenant_here *tenant = &here.tenants[0];
+
+    start_busy(CAPS(10000));
+    while (!is_off(tenant))
+        run(MS);
+    governor_release(&tenant->governor, &tenant->roster);
+    CHECK(!is_off(tenant));
+    CHECK(!tenant->roster.entries[1].is_disabled);
+    stop();
+}
+
+/* --- what goes wrong --- */
+
+TEST(an_enable_that_fails_is_tried_again_and_again)
+{
+    struct tenant_here *tenant = &here.tenants[0];
+    uint32_t enables;
+
+    start_busy(CAPS(30000));
+    while (!is_off(tenant))
+        run(MS);
+    fake_machine_refuse(0x1f);
+    enables = fake_machine_calls()->enables;
+    run(200 * MS);
+    CHECK(fake_machine_calls()->enables > enables + 1);
+    CHECK(is_off(tenant));
+    CHECK(tenant->guard_calls > 0); /* the lease was let run out */
+    fake_machine_refuse(0);
+    run(60 * MS);
+    CHECK(tenant->governor.state.engine == REGION_ENGINE_RM);
+    measure(SECOND);
+    CHECK_NEAR(tenant->share, 30, 1);
+    stop();
+}
+
+TEST(without_records_nothing_is_taken_off_and_nothing_is_known)
+{
+    start(CAPS(30000, SLICES_NO_CAP));
+    fake_machine_set_fault("no-records");
+    work(0);
+    work(1);
+    run(3 * SECOND);
+    CHECK_EQ(calls(), 0);
+    CHECK(here.tenants[0].governor.state.used_milli_percent == UINT64_MAX);
+    CHECK(here.tenants[0].governor.state.duty_milli_percent == UINT64_MAX);
+    fake_machine_set_fault("no-records=off");
+    run(2 * SECOND);
+    measure(2 * SECOND);
+    CHECK_NEAR(here.tenants[0].share, 30, 0.5);
+    stop();
+}
+
+TEST(a_supervisor_that_was_stopped_does_not_punish)
+{
+    struct tenant_here *tenant = &here.tenants[0];
+
+    start_busy(CAPS(30000));
+    while (!is_off(tenant))
+        run(MS);
+    for (size_t i = 0; i < tenant->roster.count; i++) /* what its guard does meanwhile */
+        tenant->roster.entries[i].is_disabled = true;
+    fake_machine_pass_until(fake_machine_now_ns() + 3 * SECOND);
+    tenant->due_ns = fake_machine_now_ns();
+    run(100 * MS);
+    tenant->guard_calls = 0;
+    measure(SECOND);
+    CHECK_NEAR(tenant->share, 30, 1);
+    check_guards();
+    stop();
+}
