@@ -17,6 +17,8 @@
 #define SAMPLER_RETRY_NS NS_PER_SEC
 #define LEASE_MARGIN_NS  (10 * NS_PER_MS)
 #define LEASE_GRACE_NS   (50 * NS_PER_MS) /* after a lease the guards enable by themselves */
+#define LEASE_MOST_NS    (80 * NS_PER_MS) /* so that with the grace it is well below 200 ms */
+#define LEASE_RENEW_NS   (40 * NS_PER_MS)
 #define CALL_TYPICAL_NS  (500 * NS_PER_US)
 #define SETTLE_NS        (2 * NS_PER_MS) /* after this long a disable has had its effect */
 #define INERT_MOST       5u
@@ -96,6 +98,16 @@ static void set_lease(struct governor *governor, uint64_t lease_ns)
     store_release(&governor->control->gpus[governor->slot].lease_ns, lease_ns);
 }
 
+/* Off until the window's end, or for longer: then the lease is renewed on the way. */
+static void extend_lease(struct governor *governor, uint64_t now_ns)
+{
+    uint64_t until_ns = governor->budget.window_end_ns;
+
+    if (until_ns > now_ns + LEASE_MOST_NS)
+        until_ns = now_ns + LEASE_MOST_NS;
+    set_lease(governor, until_ns + LEASE_MARGIN_NS + 2 * governor->call_ns);
+}
+
 static void note_call(struct governor *governor, uint64_t begin_ns, int rc)
 {
     uint64_t took_ns = clock_now_ns() - begin_ns;
@@ -124,6 +136,7 @@ static void enable(struct governor *governor, struct roster *roster)
     int rc = actuator_switch(roster, false, &status);
 
     note_call(governor, begin_ns, rc);
+    governor->is_stuck = rc < 0;
     if (rc < 0) {
         /* The guards' turn, should it not work the next time either. */
         log_debug("GPU %u: enable: %d status 0x%x", governor->card->nvml_index, rc, status);
@@ -141,7 +154,7 @@ static void disable(struct governor *governor, struct roster *roster)
     uint32_t status = RM_OK;
     int rc;
 
-    set_lease(governor, governor->budget.window_end_ns + LEASE_MARGIN_NS + 2 * governor->call_ns);
+    extend_lease(governor, begin_ns);
     if (!governor->is_off)
         governor->second.off_since_ns = begin_ns;
     governor->is_off = true;
@@ -375,6 +388,11 @@ static void publish(struct governor *governor, const struct governor_input *inpu
 
 /* --- the step --- */
 
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 static uint64_t step_budget(struct governor *governor, const struct governor_input *input,
                             uint64_t now_ns)
 {
@@ -390,12 +408,10 @@ static uint64_t step_budget(struct governor *governor, const struct governor_inp
             budget_step(&governor->budget, now_ns, &now, actuator_may_disable(input->roster)));
     else if (governor->is_off)
         disable_newcomers(governor, input->roster);
-    return governor->budget.wake_ns;
-}
-
-static uint64_t earlier(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
+    if (!governor->is_off || governor->is_stuck)
+        return governor->budget.wake_ns;
+    extend_lease(governor, now_ns);
+    return earlier(governor->budget.wake_ns, now_ns + LEASE_RENEW_NS);
 }
 
 uint64_t governor_step(struct governor *governor, const struct governor_input *input)

@@ -55,6 +55,7 @@ struct governor {
     struct budget budget;
     bool is_capped; /* the budget law is running */
     bool is_off;    /* we have taken channels off */
+    bool is_stuck;  /* putting them back failed: the lease is left to run out */
     bool has_active_peer;
     struct governor_idle idle;
     struct governor_second second;

@@ -328,3 +328,46 @@ TEST(a_supervisor_that_was_stopped_does_not_punish)
     check_guards();
     stop();
 }
+
+/* --- staying off for long --- */
+
+TEST(caps_below_one_percent_are_kept_and_no_guard_has_to_help)
+{
+    static const uint32_t caps[] = {100, 500, 900};
+
+    for (size_t i = 0; i < 3; i++) {
+        start_busy(CAPS(caps[i], SLICES_NO_CAP));
+        measure(20 * SECOND);
+        CHECK_NEAR(here.tenants[0].share, caps[i] / 1000.0, 0.15);
+        check_guards();
+        stop();
+    }
+}
+
+TEST(a_debt_is_paid_back_without_the_guards)
+{
+    start_busy(CAPS(5000));
+    /* It is used to 100 %, and then has 50 ms of debt at 1 ms a window. */
+    change(&here.tenants[0], SLICES_NO_CAP);
+    run(300 * MS);
+    change(&here.tenants[0], 5000);
+    here.tenants[0].governor.budget.balance_ns = -(int64_t)BUDGET_DEBT_NS;
+    measure(4 * SECOND);
+    CHECK(here.tenants[0].share < 5.5);
+    check_guards();
+    stop();
+}
+
+TEST(a_lease_is_short_however_slow_the_calls_are)
+{
+    struct tenant_here *tenant = &here.tenants[0];
+
+    start(CAPS(30000));
+    fake_machine_set_fault("slow-controls=20");
+    work(0);
+    run(SECOND);
+    measure(3 * SECOND);
+    check_guards();
+    CHECK_NEAR(tenant->share, 30, 6);
+    stop();
+}
