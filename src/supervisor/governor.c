@@ -129,6 +129,17 @@ static void give_up(struct governor *governor, const char *why)
              governor->card->nvml_index, why);
 }
 
+/* From then on the newest disable has had its effect. */
+static uint64_t settled_ns(const struct governor *governor)
+{
+    return governor->disabled_ns + SETTLE_NS + 2 * governor->call_ns;
+}
+
+static bool has_run_since_disable(const struct governor *governor)
+{
+    return governor->census.is_on_engine || governor->census.last_end_ns > settled_ns(governor);
+}
+
 static void enable(struct governor *governor, struct roster *roster)
 {
     uint64_t begin_ns = clock_now_ns();
@@ -144,6 +155,9 @@ static void enable(struct governor *governor, struct roster *roster)
     }
     if (governor->is_off)
         governor->second.off_ns += clock_now_ns() - governor->second.off_since_ns;
+    if (governor->disabled_ns && begin_ns > settled_ns(governor) &&
+        !has_run_since_disable(governor))
+        governor->inert_count = 0;
     governor->is_off = false;
     set_lease(governor, 0); /* invariant 1 */
 }
@@ -175,8 +189,11 @@ static void disable_newcomers(struct governor *governor, struct roster *roster)
 {
     uint64_t begin_ns = clock_now_ns();
     uint32_t status;
+    int rc = actuator_switch(roster, true, &status);
 
-    note_call(governor, begin_ns, actuator_switch(roster, true, &status));
+    note_call(governor, begin_ns, rc);
+    if (rc)
+        governor->disabled_ns = 0; /* what ran until now was not off: there is nothing to judge */
 }
 
 /*
@@ -211,18 +228,22 @@ static void show(struct governor *governor, struct roster *roster, uint64_t now_
 }
 
 /*
- * A disable without an end record, the tenant still there: such a driver accepts and does nothing.
+ * A tenant that has the engine though all its channels are off: such a driver accepts and does
+ * nothing. Beside a busy neighbour it has it now and then: it is looked at for as long as it is off.
  */
-static void judge_disable(struct governor *governor, uint64_t now_ns)
+static void judge_disable(struct governor *governor, const struct roster *roster, uint64_t now_ns)
 {
     if (!governor->is_off || !governor->disabled_ns || !governor->sampler ||
-        now_ns < governor->disabled_ns + SETTLE_NS + 2 * governor->call_ns)
+        now_ns < settled_ns(governor))
         return;
-    if (governor->census.is_on_engine && governor->census.since_ns < governor->disabled_ns)
-        governor->inert_count++;
-    else
-        governor->inert_count = 0;
-    governor->disabled_ns = 0;
+    if (!actuator_is_all_off(roster)) {
+        governor->disabled_ns = 0;
+        return;
+    }
+    if (!has_run_since_disable(governor))
+        return;
+    governor->inert_count++;
+    governor->disabled_ns = now_ns;
     if (governor->inert_count >= INERT_MOST)
         give_up(governor, "taking channels off the GPU is accepted but has no effect");
 }
@@ -399,7 +420,7 @@ static uint64_t step_budget(struct governor *governor, const struct governor_inp
     struct budget_measure now = measure(governor);
 
     make_up(governor, input->roster, now_ns);
-    judge_disable(governor, now_ns);
+    judge_disable(governor, input->roster, now_ns);
     show(governor, input->roster, now_ns);
     if (governor->is_off != !governor->budget.is_on)
         governor->budget.is_on = !governor->is_off; /* a call failed */

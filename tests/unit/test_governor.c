@@ -371,3 +371,65 @@ TEST(a_lease_is_short_however_slow_the_calls_are)
     CHECK_NEAR(tenant->share, 30, 6);
     stop();
 }
+
+/* --- drivers that do not do as they are told --- */
+
+TEST(a_driver_that_refuses_is_left_alone)
+{
+    start(CAPS(30000));
+    fake_machine_set_fault("disable-refused");
+    work(0);
+    measure(3 * SECOND);
+    CHECK_EQ(here.tenants[0].governor.state.engine, REGION_ENGINE_MEMORY_ONLY);
+    CHECK_EQ(atomic_load(&here.tenants[0].control.gpus[0].lease_ns), 0);
+    CHECK(calls() < 10);
+    CHECK(here.tenants[0].share > 99);
+    stop();
+}
+
+TEST(a_driver_that_accepts_and_does_nothing_is_left_alone)
+{
+    start(CAPS(30000, SLICES_NO_CAP));
+    fake_machine_set_fault("disable-inert");
+    work(0);
+    work(1);
+    measure(3 * SECOND);
+    CHECK_EQ(here.tenants[0].governor.state.engine, REGION_ENGINE_MEMORY_ONLY);
+    CHECK_EQ(atomic_load(&here.tenants[0].control.gpus[0].lease_ns), 0);
+    CHECK(calls() < 50);
+    stop();
+}
+
+TEST(processes_without_a_guard_prove_nothing_against_the_driver)
+{
+    struct tenant_here *tenant = &here.tenants[0];
+    struct fake_program other;
+    struct controller_object object;
+
+    start(CAPS(10000));
+    other = fake_program_start(2000);
+    object = describe(&other, other.channel);
+    CHECK_EQ(roster_add(&tenant->roster, &object, false), 0);
+    fake_program_submit(&other, 100000 * SECOND, 0);
+    work(0);
+    run(3 * SECOND);
+    CHECK_EQ(tenant->governor.state.engine, REGION_ENGINE_RM);
+    roster_remove_process(&tenant->roster, other.pid, -1);
+    fake_program_end(&other);
+    stop();
+}
+
+TEST(channels_that_come_all_the_time_prove_nothing_against_the_driver)
+{
+    struct tenant_here *tenant = &here.tenants[0];
+
+    start_busy(CAPS(10000));
+    for (int i = 0; i < 400; i++) {
+        if (is_off(tenant))
+            add(tenant, fake_program_add_channel(&tenant->program));
+        tenant->due_ns = fake_machine_now_ns();
+        run(5 * MS);
+    }
+    CHECK_EQ(tenant->governor.state.engine, REGION_ENGINE_RM);
+    stop();
+}
