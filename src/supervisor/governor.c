@@ -65,6 +65,23 @@ static struct budget_measure measure(const struct governor *governor)
                                    .is_on_engine = governor->census.is_on_engine};
 }
 
+/* The GPU is lost, or the driver was reloaded: what was known is over, and the sums begin anew. */
+static void lose_sampler(struct governor *governor)
+{
+    struct budget_measure now;
+
+    sampler_close(governor->sampler);
+    governor->sampler = NULL;
+    governor->lost_count = 0;
+    governor->blind_net_ns = 0;
+    census_init(&governor->census);
+    now = measure(governor);
+    budget_resume(&governor->budget, &now);
+    governor->second = (struct governor_second){.off_since_ns = governor->second.off_since_ns};
+    governor->state.used_milli_percent = UINT64_MAX;
+    governor->state.duty_milli_percent = UINT64_MAX;
+}
+
 /* Returns the instant that the census stands for. */
 static uint64_t take_census(struct governor *governor, const struct roster *roster, bool flush)
 {
@@ -74,8 +91,7 @@ static uint64_t take_census(struct governor *governor, const struct roster *rost
     if (!governor->sampler)
         return now_ns;
     if (sampler_read(governor->sampler, flush) < 0) {
-        sampler_close(governor->sampler); /* the GPU is lost, or the driver was reloaded */
-        governor->sampler = NULL;
+        lose_sampler(governor);
         return now_ns;
     }
     now_ns = clock_now_ns();
@@ -365,6 +381,8 @@ static void finish_second(struct governor *governor, uint64_t now_ns)
     uint64_t span_ns = now_ns - second->begin_ns;
     int64_t used_ns = governor->census.net_ns - second->net_ns;
 
+    if (!governor->sampler)
+        return; /* a second counts from where its records begin */
     second->was_shared |= second->switch_count || governor->census.neighbour_until_ns > now_ns;
     if (second->begin_ns && span_ns < NS_PER_SEC)
         return;
@@ -374,7 +392,7 @@ static void finish_second(struct governor *governor, uint64_t now_ns)
     }
     if (used_ns < 0)
         used_ns = 0;
-    if (second->begin_ns && governor->sampler) {
+    if (second->begin_ns) {
         bool is_known = second->was_shared || !used_ns;
 
         governor->state.used_milli_percent =
@@ -446,6 +464,8 @@ uint64_t governor_step(struct governor *governor, const struct governor_input *i
         next_ns = step_budget(governor, input, now_ns);
     else
         next_ns = UINT64_MAX;
+    if (governor->is_off && !governor->sampler)
+        enable(governor, input->roster); /* nobody sees what it uses */
     now_ns = clock_now_ns();
     finish_second(governor, now_ns);
     if (now_ns >= governor->facts_ns)

@@ -43,6 +43,7 @@ static struct {
     uint64_t now_ns;
     uint32_t pid; /* of whoever calls */
     uint32_t refusal;
+    bool is_flush_refused;
     struct fake_calls calls;
 } state = {.lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP}; /* the machine itself maps memory */
 
@@ -217,6 +218,10 @@ static bool note_control(struct kernel_call *call)
         return false;
     state.calls.slices += args->command == RM_CONTROL_SET_TIMESLICE;
     state.calls.flushes += args->command == RM_CONTROL_BUFFER_FLUSH;
+    if (args->command == RM_CONTROL_BUFFER_FLUSH && state.is_flush_refused) {
+        args->status = RM_INVALID_ARGUMENT;
+        return true;
+    }
     if (args->command != RM_CONTROL_DISABLE_CHANNELS)
         return false;
     note_switch((const void *)call->params, call->now_ns);
@@ -293,6 +298,7 @@ void fake_machine_start(uint32_t gpus, bool is_real_time)
     state.is_real_time = is_real_time;
     state.now_ns = 10 * SECOND;
     state.refusal = RM_OK;
+    state.is_flush_refused = false;
     state.pid = (uint32_t)getpid();
     options.now_ns = fake_machine_now_ns();
     CHECK_EQ(machine_init(&state.machine, &options), 0);
@@ -325,6 +331,11 @@ void fake_machine_set_fault(const char *text)
 void fake_machine_refuse(uint32_t status)
 {
     state.refusal = status;
+}
+
+void fake_machine_refuse_flush(bool is_refused)
+{
+    state.is_flush_refused = is_refused;
 }
 
 /* --- programs --- */

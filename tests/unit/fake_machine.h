@@ -45,6 +45,8 @@ void fake_machine_pass_until(uint64_t instant_ns);
 
 /* Every disable and enable fails with this status from now on, RM_OK: no more. */
 void fake_machine_refuse(uint32_t status);
+/* Every flush of the switch records fails. */
+void fake_machine_refuse_flush(bool is_refused);
 
 struct fake_program fake_program_start(pid_t pid);
 /* One more channel in its group; returns the handle. */

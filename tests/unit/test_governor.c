@@ -433,3 +433,56 @@ TEST(channels_that_come_all_the_time_prove_nothing_against_the_driver)
     CHECK_EQ(tenant->governor.state.engine, REGION_ENGINE_RM);
     stop();
 }
+
+/* --- what is not known --- */
+
+TEST(a_lost_gpu_leaves_no_lease_and_no_figures)
+{
+    start_busy(CAPS(30000, SLICES_NO_CAP));
+    while (!is_off(&here.tenants[0]))
+        run(MS);
+    fake_machine_set_fault("gpu-lost");
+    run(3 * SECOND);
+    CHECK(here.tenants[0].governor.sampler == NULL);
+    CHECK(here.tenants[0].governor.state.used_milli_percent == UINT64_MAX);
+    stop();
+}
+
+TEST(records_that_stop_in_the_midst_leave_nobody_off)
+{
+    struct tenant_here *tenant = &here.tenants[0];
+
+    start_busy(CAPS(30000));
+    while (!is_off(tenant))
+        run(MS);
+    fake_machine_refuse_flush(true);
+    run(100 * MS);
+    CHECK(!is_off(tenant));
+    CHECK(!tenant->roster.entries[1].is_disabled);
+    run(2 * SECOND);
+    CHECK(tenant->governor.state.used_milli_percent == UINT64_MAX);
+    fake_machine_refuse_flush(false);
+    run(2 * SECOND);
+    measure(2 * SECOND);
+    CHECK_NEAR(tenant->share, 30, 0.5);
+    check_guards();
+    stop();
+}
+
+TEST(records_that_begin_anew_are_not_taken_for_use)
+{
+    struct tenant_here *tenant = &here.tenants[0];
+
+    start_busy(CAPS(30000, SLICES_NO_CAP));
+    run(5 * SECOND);
+    fake_machine_refuse_flush(true);
+    run(100 * MS);
+    fake_machine_refuse_flush(false);
+    for (int i = 0; i < 60; i++) {
+        uint64_t used = tenant->governor.state.used_milli_percent;
+
+        run(100 * MS);
+        CHECK(used == UINT64_MAX || (used > 5000 && used < 60000));
+    }
+    stop();
+}
