@@ -22,6 +22,7 @@
 #define CALL_TYPICAL_NS  (500 * NS_PER_US)
 #define SETTLE_NS        (2 * NS_PER_MS) /* after this long a disable has had its effect */
 #define INERT_MOST       5u
+#define PACE_WINDOWS     2u /* of calls may be made ahead of their time */
 #define IDLE_NONE        1000u
 #define IDLE_MOST        4000u
 
@@ -124,6 +125,29 @@ static void extend_lease(struct governor *governor, uint64_t now_ns)
     set_lease(governor, until_ns + LEASE_MARGIN_NS + 2 * governor->call_ns);
 }
 
+/*
+ * A window is as long as a disable and an enable of this tenant need among all others
+ * (SLICES_CALLS_PER_SECOND): who makes more calls, for a cap that is set all the time or for
+ * channels that come all the time, has to wait with the next disable.
+ */
+static void pace(struct governor *governor, const struct roster *roster, uint64_t now_ns,
+                 size_t calls)
+{
+    size_t calls_a_window = 2 * actuator_calls(roster);
+
+    if (governor->pace_ns < now_ns)
+        governor->pace_ns = now_ns;
+    if (calls_a_window)
+        governor->pace_ns += governor->budget.parameters.window_ns * calls / calls_a_window;
+}
+
+static bool may_disable(const struct governor *governor, const struct roster *roster,
+                        uint64_t now_ns)
+{
+    return governor->pace_ns <= now_ns + PACE_WINDOWS * governor->budget.parameters.window_ns &&
+           actuator_may_disable(roster);
+}
+
 static void note_call(struct governor *governor, uint64_t begin_ns, int rc)
 {
     uint64_t took_ns = clock_now_ns() - begin_ns;
@@ -190,6 +214,7 @@ static void disable(struct governor *governor, struct roster *roster)
     governor->is_off = true;
     governor->disabled_ns = begin_ns;
     governor->second.switch_count++;
+    pace(governor, roster, begin_ns, 2 * actuator_calls(roster));
     rc = actuator_switch(roster, true, &status);
     note_call(governor, begin_ns, rc);
     if (rc < 0) {
@@ -205,9 +230,14 @@ static void disable_newcomers(struct governor *governor, struct roster *roster)
 {
     uint64_t begin_ns = clock_now_ns();
     uint32_t status;
-    int rc = actuator_switch(roster, true, &status);
+    int rc;
 
+    if (!may_disable(governor, roster, begin_ns))
+        return;
+    rc = actuator_switch(roster, true, &status);
     note_call(governor, begin_ns, rc);
+    if (rc > 0)
+        pace(governor, roster, begin_ns, (size_t)rc);
     if (rc)
         governor->disabled_ns = 0; /* what ran until now was not off: there is nothing to judge */
 }
@@ -236,7 +266,7 @@ static void show(struct governor *governor, struct roster *roster, uint64_t now_
     const struct census *census = &governor->census;
 
     if (census->is_on_engine || census->net_ns != governor->blind_net_ns || governor->is_off ||
-        now_ns < governor->show_ns || !actuator_may_disable(roster))
+        now_ns < governor->show_ns || !may_disable(governor, roster, now_ns))
         return;
     governor->show_ns = now_ns + NS_PER_SEC;
     disable(governor, roster);
@@ -349,7 +379,7 @@ static void apply_plan(struct governor *governor, const struct governor_input *i
                old->window_ns != parameters.window_ns) {
         act(governor, input->roster,
             budget_change(&governor->budget, now_ns, &now, &parameters,
-                          actuator_may_disable(input->roster)));
+                          may_disable(governor, input->roster, now_ns)));
     } else {
         governor->budget.parameters = parameters;
     }
@@ -444,7 +474,8 @@ static uint64_t step_budget(struct governor *governor, const struct governor_inp
         governor->budget.is_on = !governor->is_off; /* a call failed */
     if (now_ns >= governor->budget.wake_ns)
         act(governor, input->roster,
-            budget_step(&governor->budget, now_ns, &now, actuator_may_disable(input->roster)));
+            budget_step(&governor->budget, now_ns, &now,
+                        may_disable(governor, input->roster, now_ns)));
     else if (governor->is_off)
         disable_newcomers(governor, input->roster);
     if (!governor->is_off || governor->is_stuck)

@@ -61,6 +61,7 @@ struct governor {
     struct governor_second second;
     uint64_t plan_ns, facts_ns; /* when each is due */
     uint64_t call_ns;           /* how long a switch takes: moving average */
+    uint64_t pace_ns;           /* up to here the calls that were made have had their time */
     uint64_t disabled_ns;       /* begin of the newest disable */
     int64_t blind_net_ns;       /* the census when records began, or some were lost */
     uint64_t show_ns;           /* when a tenant without records may be made to write some */
