@@ -15,9 +15,9 @@ int actuator_set_slices(struct roster *roster, uint64_t slice_us, uint32_t *ret_
 
 /*
  * Takes the compute channels of armed processes off the GPU, or puts back those that are off.
- * Channels of several processes share calls. Returns the number of calls made or the first negative
- * errno; a channel whose call failed counts as disabled, so that the next enable tries again, unless
- * the driver refuses to disable anything.
+ * Channels of several processes share calls. Returns the number of calls made or the first
+ * negative errno; a channel whose call failed counts as disabled, so that the next enable tries
+ * again, unless the driver refuses to disable anything.
  */
 int actuator_switch(struct roster *roster, bool is_disable, uint32_t *ret_status) MUST_CHECK;
 

@@ -275,7 +275,7 @@ static void show(struct governor *governor, struct roster *roster, uint64_t now_
 
 /*
  * A tenant that has the engine though all its channels are off: such a driver accepts and does
- * nothing. Beside a busy neighbour it has it now and then: it is looked at for as long as it is off.
+ * nothing. Beside a busy neighbour it has it now and then: it is looked at while it is off.
  */
 static void judge_disable(struct governor *governor, const struct roster *roster, uint64_t now_ns)
 {
