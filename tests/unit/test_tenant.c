@@ -106,6 +106,21 @@ TEST(a_state_that_cannot_be_is_refused)
     stop();
 }
 
+TEST(strings_of_a_state_have_an_end)
+{
+    start();
+    memset(at.tenant.name, 'n', sizeof(at.tenant.name));
+    memset(at.tenant.cards[0].uuid, 'u', sizeof(at.tenant.cards[0].uuid));
+    memset(at.tenant.cards[0].pci_bus_id, 'p', sizeof(at.tenant.cards[0].pci_bus_id));
+    CHECK_EQ(save_and_load(), 0);
+    CHECK(strnlen(at.loaded.name, sizeof(at.loaded.name)) < sizeof(at.loaded.name));
+    CHECK(strnlen(at.loaded.cards[0].uuid, sizeof(at.loaded.cards[0].uuid)) <
+          sizeof(at.loaded.cards[0].uuid));
+    CHECK(strnlen(at.loaded.cards[0].pci_bus_id, sizeof(at.loaded.cards[0].pci_bus_id)) <
+          sizeof(at.loaded.cards[0].pci_bus_id));
+    stop();
+}
+
 static int change(struct message_set set)
 {
     if (!set.gpu_mask)
@@ -139,5 +154,30 @@ TEST(a_change_that_cannot_be_changes_nothing_at_all)
     CHECK_EQ(change((struct message_set){.fields = MESSAGE_SET_PRIORITY, .priority = UINT32_MAX}),
              -EINVAL);
     CHECK_EQ(at.tenant.quotas[1].priority, REGION_NORMAL);
+    stop();
+}
+
+TEST(a_part_of_the_card_is_a_part_of_each_card)
+{
+    start();
+    at.tenant.cards[1].memory_bytes = UINT64_C(40) << 30;
+    CHECK_EQ(
+        change((struct message_set){.fields = MESSAGE_SET_MEMORY, .memory_milli_percent = 50000}),
+        0);
+    CHECK_NEAR(at.tenant.quotas[0].memory_bytes / 1e9, (double)(UINT64_C(40) << 30) / 1e9, 0.001);
+    CHECK_NEAR(at.tenant.quotas[1].memory_bytes / 1e9, (double)(UINT64_C(20) << 30) / 1e9, 0.001);
+    CHECK_EQ(
+        change((struct message_set){.fields = MESSAGE_SET_MEMORY, .memory_milli_percent = 100000}),
+        0);
+    CHECK_EQ(at.tenant.quotas[0].memory_bytes, UINT64_C(80) << 30); /* the whole is the whole */
+    stop();
+}
+
+TEST(more_than_the_whole_card_is_no_part_of_it)
+{
+    start();
+    CHECK_EQ(change((struct message_set){.fields = MESSAGE_SET_MEMORY,
+                                         .memory_milli_percent = UINT32_MAX}),
+             -EINVAL);
     stop();
 }
