@@ -321,6 +321,16 @@ struct fake_calls *fake_machine_calls(void)
     return &state.calls;
 }
 
+uint32_t fake_machine_disables(void)
+{
+    uint32_t count;
+
+    (void)pthread_mutex_lock(&state.lock);
+    count = state.calls.disables;
+    (void)pthread_mutex_unlock(&state.lock);
+    return count;
+}
+
 void fake_machine_set_fault(const char *text)
 {
     struct err err;

@@ -36,7 +36,8 @@ struct fake_program {
 void fake_machine_start(uint32_t gpus, bool is_real_time);
 void fake_machine_stop(void);
 struct machine *fake_machine(void);
-struct fake_calls *fake_machine_calls(void);
+struct fake_calls *fake_machine_calls(void); /* for one thread alone */
+uint32_t fake_machine_disables(void);        /* for any */
 void fake_machine_set_fault(const char *text);
 
 /* The number that clock_now_ns() gives, and where it goes on from. */
