@@ -74,6 +74,7 @@ static void lose_sampler(struct governor *governor)
     sampler_close(governor->sampler);
     governor->sampler = NULL;
     governor->lost_count = 0;
+    governor->gone_count = 0;
     governor->blind_net_ns = 0;
     census_init(&governor->census);
     now = measure(governor);
@@ -97,6 +98,10 @@ static uint64_t take_census(struct governor *governor, const struct roster *rost
     }
     now_ns = clock_now_ns();
     census_update(&governor->census, governor->sampler, roster, now_ns);
+    if (governor->census.gone_count != governor->gone_count) {
+        governor->gone_count = governor->census.gone_count;
+        governor->blind_net_ns = governor->census.net_ns;
+    }
     if (sampler_lost_count(governor->sampler) != governor->lost_count) {
         struct budget_measure now = measure(governor);
 

@@ -63,7 +63,8 @@ struct governor {
     uint64_t call_ns;           /* how long a switch takes: moving average */
     uint64_t pace_ns;           /* up to here the calls that were made have had their time */
     uint64_t disabled_ns;       /* begin of the newest disable */
-    int64_t blind_net_ns;       /* the census when records began, or some were lost */
+    int64_t blind_net_ns;       /* the census when records began, some were lost or forgotten */
+    uint64_t gone_count;        /* the census's, then */
     uint64_t show_ns;           /* when a tenant without records may be made to write some */
     uint32_t inert_count;       /* disables in a row without effect */
     struct controller_state state;

@@ -550,3 +550,20 @@ TEST(channels_that_come_all_the_time_make_no_more_calls)
     CHECK(most_calls_a_second() <= 204);
     stop();
 }
+
+TEST(a_process_that_is_told_anew_keeps_to_its_cap)
+{
+    struct tenant_here *tenant = &here.tenants[0];
+
+    start_busy(CAPS(30000));
+    while (is_off(tenant))
+        run(MS);
+    roster_remove_process(&tenant->roster, tenant->program.pid, -1);
+    run(300 * MS);
+    add(tenant, 0);
+    add(tenant, tenant->program.channel);
+    run(2 * SECOND);
+    measure(2 * SECOND);
+    CHECK_NEAR(tenant->share, 30, 1);
+    stop();
+}
