@@ -210,6 +210,15 @@ static void drop_file(struct guests *guests, struct guest *guest, struct guest_f
     guest->file_count--;
 }
 
+/* A guest can send as many as it likes: the log is not to be filled with them. */
+static void say_too_much(const struct guests *guests, struct guest *guest, const char *what)
+{
+    if (!guest->is_too_much_said)
+        log_warn("process %d of '%s' has more %s than can be governed; the rest are not",
+                 (int)guest->pid, guests->control->name, what);
+    guest->is_too_much_said = true;
+}
+
 static int take_file(struct guests *guests, struct guest *guest, const struct message_file *message,
                      int fd)
 {
@@ -226,8 +235,7 @@ static int take_file(struct guests *guests, struct guest *guest, const struct me
             return 0;
         }
     attr_close(&fd);
-    log_warn("process %d of '%s' has too many files of the driver; one is not governed",
-             (int)guest->pid, guests->control->name);
+    say_too_much(guests, guest, "files of the driver");
     return 0;
 }
 
@@ -261,7 +269,7 @@ static int take_object(struct guests *guests, struct guest *guest,
     note_client(guest, file->fd, message->client);
     rc = controller_add(guests->controller, &object);
     if (rc == -ENOSPC)
-        log_warn("'%s' has more channels than can be governed", guests->control->name);
+        say_too_much(guests, guest, "channels");
     guest->has_objects = true;
     return 0;
 }
