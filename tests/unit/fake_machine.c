@@ -233,11 +233,12 @@ static bool note_control(struct kernel_call *call)
 static void prepare_mapping(const struct kernel_call *call)
 {
     const struct rm_map_memory *args = (const void *)call->args;
-    struct kernel_mapping mapping = {.bytes = args->length};
+    struct kernel_mapping mapping = {.bytes = 0};
     int memory;
 
     if (call->nr != RM_NR_MAP_MEMORY || call->error || args->status != RM_OK)
         return;
+    mapping.bytes = args->length;
     memory = kernel_mmap(call->other, &mapping);
     CHECK(memory >= 0 && mapping.offset == 0);
     CHECK_EQ(dup3(memory, args->fd, O_CLOEXEC), args->fd);
