@@ -26,6 +26,7 @@ static struct {
     nvmlValueType_t type;
     unsigned int percent;
     unsigned long long newest_us, bytes;
+    bool is_endless; /* strings are filled to their end */
     int open_count, start_count;
 } nvml;
 
@@ -44,7 +45,8 @@ static nvmlReturn_t nvmlShutdown(void)
 static nvmlReturn_t fill(char *text, unsigned int size, const char *words)
 {
     memset(text, 'x', size);
-    memcpy(text, words, strlen(words) + 1);
+    if (!nvml.is_endless)
+        memcpy(text, words, strlen(words) + 1);
     return nvml.answer;
 }
 
@@ -300,5 +302,16 @@ TEST(samples_of_another_kind_or_none_are_not_known)
     nvml.sample_count = 3;
     nvml.type = NVML_VALUE_TYPE_DOUBLE;
     CHECK_EQ(telemetry_utilisation(telemetry, 0, &percent, &value), -ENOTSUP);
+    stop();
+}
+
+TEST(strings_without_an_end_are_given_one)
+{
+    prepare();
+    nvml.is_endless = true;
+    CHECK_EQ(telemetry_open(&telemetry, NULL), 0);
+    CHECK_EQ(strlen(telemetry_driver_version(telemetry)), 79);
+    CHECK_EQ(strlen(telemetry_name(telemetry, 0)), 95);
+    CHECK_EQ(telemetry_find(telemetry, "GPU-a"), -ENODEV);
     stop();
 }
