@@ -30,7 +30,21 @@ static void reap_row(struct guests *guests, const struct ledger_row *row)
         log_warn("the ledger's row %u is not freed: %d", row->index, rc);
 }
 
-/* Rows that a process with this pid had before: it comes again, or an earlier image of it left them. */
+/* The guest with a connection that stands, or is not yet seen to have ended, whose row it is. */
+static struct guest *find_holder(const struct guests *guests, const struct ledger_row *row)
+{
+    LIST_EACH(node, &guests->head)
+    {
+        struct guest *guest = CONTAINER_OF(node, struct guest, node);
+
+        if (guest->socket_fd >= 0 && guest->has_row && guest->row.index == row->index &&
+            guest->row.stamp == row->stamp)
+            return guest;
+    }
+    return NULL;
+}
+
+/* Rows that a process with this pid had before: it comes again, or an earlier image left them. */
 static bool find_rows(struct guests *guests, pid_t pid, uint64_t start_time, bool is_again,
                       struct ledger_row *ret_row)
 {
@@ -38,13 +52,17 @@ static bool find_rows(struct guests *guests, pid_t pid, uint64_t start_time, boo
 
     for (uint32_t i = 0; i < LEDGER_ROWS_MAX; i++) {
         struct ledger_owner owner;
+        struct guest *holder;
 
         if (!ledger_get_owner(guests->ledger, i, &owner) || owner.pid != pid)
             continue;
+        holder = find_holder(guests, &owner.row);
         if (is_again && !found && owner.start_time == start_time) {
             *ret_row = owner.row;
             found = true;
-        } else {
+            if (holder)
+                holder->has_row = false; /* it goes over */
+        } else if (!holder) { /* a second connection gives nothing back of the first one's */
             reap_row(guests, &owner.row);
         }
     }

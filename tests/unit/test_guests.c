@@ -345,3 +345,46 @@ TEST(rows_of_the_dead_and_of_a_pid_used_anew_are_reaped)
     CHECK_EQ(ledger_reserve(at.guests.ledger, &at.guest->row, 0, 1 << 20, REGION_NO_LIMIT), 0);
     stop();
 }
+
+/* The first connection, while at.guest is the second. */
+static struct {
+    struct guest *guest;
+    int here, there;
+} first;
+
+static void join_twice(bool is_again)
+{
+    start();
+    CHECK_EQ(ledger_reserve(at.guests.ledger, &at.guest->row, 0, 1 << 20, REGION_NO_LIMIT), 0);
+    first.guest = at.guest;
+    first.here = at.here;
+    first.there = at.there;
+    join(is_again);
+    CHECK(at.guest != NULL);
+    CHECK_EQ(ledger_used(at.guests.ledger, 0), 1 << 20);
+}
+
+TEST(a_second_connection_gives_nothing_back_of_what_the_first_one_holds)
+{
+    join_twice(false);
+    CHECK(at.guest->row.index != first.guest->row.index);
+    guests_lose(&at.guests, at.guest, SECOND);
+    guests_leave(&at.guests, at.guest);
+    CHECK_EQ(ledger_used(at.guests.ledger, 0), 1 << 20);
+    close(first.here);
+    close(first.there);
+    stop();
+}
+
+TEST(one_that_is_back_before_its_end_was_seen_keeps_its_row)
+{
+    join_twice(true);
+    CHECK_EQ(at.guest->row.index, first.guest->row.index);
+    guests_lose(&at.guests, first.guest, SECOND);
+    CHECK(!guests_expire(&at.guests, SECOND + GUEST_LOST_NS + 1));
+    CHECK_EQ(at.guests.count, 1);
+    CHECK_EQ(ledger_used(at.guests.ledger, 0), 1 << 20);
+    close(first.here);
+    close(first.there);
+    stop();
+}
