@@ -50,7 +50,9 @@ static void settle(struct budget *budget, const struct budget_measure *measure)
 
 static void clamp_balance(struct budget *budget)
 {
-    int64_t most_ns = 2 * worth_ns(&budget->parameters, budget->parameters.window_ns);
+    int64_t window_ns = worth_ns(&budget->parameters, budget->parameters.window_ns);
+    /* A small cap saves for a run over many windows. */
+    int64_t most_ns = window_ns + (window_ns > LEAST_RUN_NS ? window_ns : LEAST_RUN_NS);
 
     if (budget->balance_ns > most_ns)
         budget->balance_ns = most_ns;
@@ -120,11 +122,13 @@ static void plan(struct budget *budget, uint64_t now_ns, bool is_on_engine)
 static enum budget_action begin_window(struct budget *budget, uint64_t now_ns,
                                        const struct budget_measure *measure, bool may_disable)
 {
+    uint64_t paid_until_ns = budget->window_end_ns;
     enum budget_action action;
 
     learn_rate(budget, now_ns);
     budget->window_end_ns = next_window_ns(&budget->parameters, now_ns);
-    budget->balance_ns += worth_ns(&budget->parameters, budget->parameters.window_ns);
+    /* All the time since the last window's end is paid: several windows', if this call is late. */
+    budget->balance_ns += worth_ns(&budget->parameters, budget->window_end_ns - paid_until_ns);
     clamp_balance(budget);
     budget->looks_left = LOOKS;
     if (budget->balance_ns < LEAST_RUN_NS)

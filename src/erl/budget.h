@@ -10,8 +10,9 @@
  *   ON    channels enabled; a look or the next window is due at wake_ns
  *   OFF   channels disabled until the next window (or until a larger cap pays for more)
  *
- * Invariants: 1. every stay in OFF ends at a window's start at the latest. 2. The balance lies
- * within [-BUDGET_DEBT_NS, two windows' budgets]. 3. A tenant below its cap is never disabled.
+ * Invariants: 1. a stay in OFF ends at a window's start: the next one whose balance is worth a run.
+ * 2. The balance lies within [-BUDGET_DEBT_NS, two windows' budgets], or a window's and a least run
+ * where that is more. 3. A tenant below its cap is never disabled.
  */
 #include <stdbool.h>
 #include <stdint.h>

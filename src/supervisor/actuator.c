@@ -3,6 +3,8 @@
 #include "abi/rm.h"
 #include "rm/control.h"
 
+#include <errno.h>
+
 static bool is_governed(const struct roster_entry *entry)
 {
     return entry->object.channel && roster_is_compute(entry);
@@ -41,6 +43,15 @@ struct batch {
     size_t count;
 };
 
+/* Whether channels are off after a call. One that failed otherwise may have had its effect. */
+static bool is_off_after(bool is_disable, int rc, uint32_t status)
+{
+    bool is_refused =
+        rc == -EREMOTEIO && (status == RM_INSUFFICIENT_PERMISSIONS || status == RM_NOT_SUPPORTED);
+
+    return is_disable ? !is_refused : rc != 0;
+}
+
 static int send(struct roster_entry *const *entries, size_t count, bool is_disable,
                 uint32_t *ret_status)
 {
@@ -55,8 +66,7 @@ static int send(struct roster_entry *const *entries, size_t count, bool is_disab
             (struct control_channel){entries[i]->object.client, entries[i]->object.channel};
     rc = control_switch(&at, is_disable, channels, count, ret_status);
     for (size_t i = 0; i < count; i++)
-        if (is_disable || !rc)
-            entries[i]->is_disabled = is_disable;
+        entries[i]->is_disabled = is_off_after(is_disable, rc, *ret_status);
     return rc;
 }
 
@@ -115,4 +125,12 @@ bool actuator_may_disable(const struct roster *roster)
         if (is_governed(&roster->entries[i]) && roster->entries[i].is_armed)
             return true;
     return false;
+}
+
+bool actuator_is_all_off(const struct roster *roster)
+{
+    for (size_t i = 0; i < roster->count; i++)
+        if (is_governed(&roster->entries[i]) && !roster->entries[i].is_disabled)
+            return false;
+    return true;
 }

@@ -59,6 +59,7 @@ static void drop_gone(struct census *census, struct sampler *sampler)
         if (census->processes[i].is_listed)
             continue;
         census->gone_net_ns += census->processes[i].net_ns;
+        census->gone_count++;
         sampler_forget(sampler, census->processes[i].pid);
         census->processes[i] = census->processes[--census->count];
     }

@@ -17,10 +17,13 @@
 #define SAMPLER_RETRY_NS NS_PER_SEC
 #define LEASE_MARGIN_NS  (10 * NS_PER_MS)
 #define LEASE_GRACE_NS   (50 * NS_PER_MS) /* after a lease the guards enable by themselves */
+#define LEASE_MOST_NS    (80 * NS_PER_MS) /* so that with the grace it is well below 200 ms */
+#define LEASE_RENEW_NS   (40 * NS_PER_MS)
 #define CALL_TYPICAL_NS  (500 * NS_PER_US)
 #define SETTLE_NS        (2 * NS_PER_MS) /* after this long a disable has had its effect */
 #define INERT_MOST       5u
 #define SLOW_NS          (2 * NS_PER_MS) /* a call or a delay that is worth a line in the log */
+#define PACE_WINDOWS     2u              /* of calls may be made ahead of their time */
 
 void governor_init(struct governor *governor, struct region_control *control, uint32_t slot,
                    const struct gpus_card *card)
@@ -62,6 +65,24 @@ static struct budget_measure measure(const struct governor *governor)
                                    .is_on_engine = governor->census.is_on_engine};
 }
 
+/* The GPU is lost, or the driver was reloaded: what was known is over, and the sums begin anew. */
+static void lose_sampler(struct governor *governor)
+{
+    struct budget_measure now;
+
+    sampler_close(governor->sampler);
+    governor->sampler = NULL;
+    governor->lost_count = 0;
+    governor->gone_count = 0;
+    governor->blind_net_ns = 0;
+    census_init(&governor->census);
+    now = measure(governor);
+    budget_resume(&governor->budget, &now);
+    governor->second = (struct governor_second){.off_since_ns = governor->second.off_since_ns};
+    governor->state.used_milli_percent = UINT64_MAX;
+    governor->state.duty_milli_percent = UINT64_MAX;
+}
+
 /* Returns the instant that the census stands for. */
 static uint64_t take_census(struct governor *governor, const struct roster *roster, bool flush)
 {
@@ -71,12 +92,15 @@ static uint64_t take_census(struct governor *governor, const struct roster *rost
     if (!governor->sampler)
         return now_ns;
     if (sampler_read(governor->sampler, flush) < 0) {
-        sampler_close(governor->sampler); /* the GPU is lost, or the driver was reloaded */
-        governor->sampler = NULL;
+        lose_sampler(governor);
         return now_ns;
     }
     now_ns = clock_now_ns();
     census_update(&governor->census, governor->sampler, roster, now_ns);
+    if (governor->census.gone_count != governor->gone_count) {
+        governor->gone_count = governor->census.gone_count;
+        governor->blind_net_ns = governor->census.net_ns;
+    }
     if (sampler_lost_count(governor->sampler) != governor->lost_count) {
         struct budget_measure now = measure(governor);
 
@@ -93,6 +117,39 @@ static void set_lease(struct governor *governor, uint64_t lease_ns)
 {
     /* Pairs with the guards' acquire: a lease is seen no later than what is done under it. */
     store_release(&governor->control->gpus[governor->slot].lease_ns, lease_ns);
+}
+
+/* Off until the window's end, or for longer: then the lease is renewed on the way. */
+static void extend_lease(struct governor *governor, uint64_t now_ns)
+{
+    uint64_t until_ns = governor->budget.window_end_ns;
+
+    if (until_ns > now_ns + LEASE_MOST_NS)
+        until_ns = now_ns + LEASE_MOST_NS;
+    set_lease(governor, until_ns + LEASE_MARGIN_NS + 2 * governor->call_ns);
+}
+
+/*
+ * A window is as long as a disable and an enable of this tenant need among all others
+ * (SLICES_CALLS_PER_SECOND): who makes more calls, for a cap that is set all the time or for
+ * channels that come all the time, has to wait with the next disable.
+ */
+static void pace(struct governor *governor, const struct roster *roster, uint64_t now_ns,
+                 size_t calls)
+{
+    size_t calls_a_window = 2 * actuator_calls(roster);
+
+    if (governor->pace_ns < now_ns)
+        governor->pace_ns = now_ns;
+    if (calls_a_window)
+        governor->pace_ns += governor->budget.parameters.window_ns * calls / calls_a_window;
+}
+
+static bool may_disable(const struct governor *governor, const struct roster *roster,
+                        uint64_t now_ns)
+{
+    return governor->pace_ns <= now_ns + PACE_WINDOWS * governor->budget.parameters.window_ns &&
+           actuator_may_disable(roster);
 }
 
 static void note_call(struct governor *governor, uint64_t begin_ns, int rc)
@@ -119,6 +176,17 @@ static void give_up(struct governor *governor, const char *why)
              governor->card->nvml_index, why);
 }
 
+/* From then on the newest disable has had its effect. */
+static uint64_t settled_ns(const struct governor *governor)
+{
+    return governor->disabled_ns + SETTLE_NS + 2 * governor->call_ns;
+}
+
+static bool has_run_since_disable(const struct governor *governor)
+{
+    return governor->census.is_on_engine || governor->census.last_end_ns > settled_ns(governor);
+}
+
 static void enable(struct governor *governor, struct roster *roster)
 {
     uint64_t begin_ns = clock_now_ns();
@@ -126,6 +194,7 @@ static void enable(struct governor *governor, struct roster *roster)
     int rc = actuator_switch(roster, false, &status);
 
     note_call(governor, begin_ns, rc);
+    governor->is_stuck = rc < 0;
     if (rc < 0) {
         /* The guards' turn, should it not work the next time either. */
         log_debug("GPU %u: enable: %d status 0x%x", governor->card->nvml_index, rc, status);
@@ -133,6 +202,9 @@ static void enable(struct governor *governor, struct roster *roster)
     }
     if (governor->is_off)
         governor->second.off_ns += clock_now_ns() - governor->second.off_since_ns;
+    if (governor->disabled_ns && begin_ns > settled_ns(governor) &&
+        !has_run_since_disable(governor))
+        governor->inert_count = 0;
     governor->is_off = false;
     set_lease(governor, 0); /* invariant 1 */
 }
@@ -143,12 +215,13 @@ static void disable(struct governor *governor, struct roster *roster)
     uint32_t status = RM_OK;
     int rc;
 
-    set_lease(governor, governor->budget.window_end_ns + LEASE_MARGIN_NS + 2 * governor->call_ns);
+    extend_lease(governor, begin_ns);
     if (!governor->is_off)
         governor->second.off_since_ns = begin_ns;
     governor->is_off = true;
     governor->disabled_ns = begin_ns;
     governor->second.switch_count++;
+    pace(governor, roster, begin_ns, 2 * actuator_calls(roster));
     rc = actuator_switch(roster, true, &status);
     note_call(governor, begin_ns, rc);
     if (rc < 0) {
@@ -164,8 +237,16 @@ static void disable_newcomers(struct governor *governor, struct roster *roster)
 {
     uint64_t begin_ns = clock_now_ns();
     uint32_t status;
+    int rc;
 
-    note_call(governor, begin_ns, actuator_switch(roster, true, &status));
+    if (!may_disable(governor, roster, begin_ns))
+        return;
+    rc = actuator_switch(roster, true, &status);
+    note_call(governor, begin_ns, rc);
+    if (rc > 0)
+        pace(governor, roster, begin_ns, (size_t)rc);
+    if (rc)
+        governor->disabled_ns = 0; /* what ran until now was not off: there is nothing to judge */
 }
 
 /*
@@ -192,7 +273,7 @@ static void show(struct governor *governor, struct roster *roster, uint64_t now_
     const struct census *census = &governor->census;
 
     if (census->is_on_engine || census->net_ns != governor->blind_net_ns || governor->is_off ||
-        now_ns < governor->show_ns || !actuator_may_disable(roster))
+        now_ns < governor->show_ns || !may_disable(governor, roster, now_ns))
         return;
     governor->show_ns = now_ns + NS_PER_SEC;
     disable(governor, roster);
@@ -200,18 +281,22 @@ static void show(struct governor *governor, struct roster *roster, uint64_t now_
 }
 
 /*
- * A disable without an end record, the tenant still there: such a driver accepts and does nothing.
+ * A tenant that has the engine though all its channels are off: such a driver accepts and does
+ * nothing. Beside a busy neighbour it has it now and then: it is looked at while it is off.
  */
-static void judge_disable(struct governor *governor, uint64_t now_ns)
+static void judge_disable(struct governor *governor, const struct roster *roster, uint64_t now_ns)
 {
     if (!governor->is_off || !governor->disabled_ns || !governor->sampler ||
-        now_ns < governor->disabled_ns + SETTLE_NS + 2 * governor->call_ns)
+        now_ns < settled_ns(governor))
         return;
-    if (governor->census.is_on_engine && governor->census.since_ns < governor->disabled_ns)
-        governor->inert_count++;
-    else
-        governor->inert_count = 0;
-    governor->disabled_ns = 0;
+    if (!actuator_is_all_off(roster)) {
+        governor->disabled_ns = 0;
+        return;
+    }
+    if (!has_run_since_disable(governor))
+        return;
+    governor->inert_count++;
+    governor->disabled_ns = now_ns;
     if (governor->inert_count >= INERT_MOST)
         give_up(governor, "taking channels off the GPU is accepted but has no effect");
 }
@@ -295,7 +380,7 @@ static void apply_plan(struct governor *governor, const struct governor_input *i
                old->window_ns != parameters.window_ns) {
         act(governor, input->roster,
             budget_change(&governor->budget, now_ns, &now, &parameters,
-                          actuator_may_disable(input->roster)));
+                          may_disable(governor, input->roster, now_ns)));
     } else {
         governor->budget.parameters = parameters;
     }
@@ -327,6 +412,8 @@ static void finish_second(struct governor *governor, uint64_t now_ns)
     uint64_t span_ns = now_ns - second->begin_ns;
     int64_t used_ns = governor->census.net_ns - second->net_ns;
 
+    if (!governor->sampler)
+        return; /* a second counts from where its records begin */
     second->was_shared |= second->switch_count || governor->census.neighbour_until_ns > now_ns;
     if (second->begin_ns && span_ns < NS_PER_SEC)
         return;
@@ -336,7 +423,7 @@ static void finish_second(struct governor *governor, uint64_t now_ns)
     }
     if (used_ns < 0)
         used_ns = 0;
-    if (second->begin_ns && governor->sampler) {
+    if (second->begin_ns) {
         bool is_known = second->was_shared || !used_ns;
 
         governor->state.used_milli_percent =
@@ -371,28 +458,32 @@ static void publish(struct governor *governor, const struct governor_input *inpu
 
 /* --- the step --- */
 
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 static uint64_t step_budget(struct governor *governor, const struct governor_input *input,
                             uint64_t now_ns)
 {
     struct budget_measure now = measure(governor);
 
     make_up(governor, input->roster, now_ns);
-    judge_disable(governor, now_ns);
+    judge_disable(governor, input->roster, now_ns);
     show(governor, input->roster, now_ns);
     governor->budget.parameters.idle_factor_milli = idle_factor(governor, input, now_ns);
     if (governor->is_off != !governor->budget.is_on)
         governor->budget.is_on = !governor->is_off; /* a call failed */
     if (now_ns >= governor->budget.wake_ns)
         act(governor, input->roster,
-            budget_step(&governor->budget, now_ns, &now, actuator_may_disable(input->roster)));
+            budget_step(&governor->budget, now_ns, &now,
+                        may_disable(governor, input->roster, now_ns)));
     else if (governor->is_off)
         disable_newcomers(governor, input->roster);
-    return governor->budget.wake_ns;
-}
-
-static uint64_t earlier(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
+    if (!governor->is_off || governor->is_stuck)
+        return governor->budget.wake_ns;
+    extend_lease(governor, now_ns);
+    return earlier(governor->budget.wake_ns, now_ns + LEASE_RENEW_NS);
 }
 
 /* For whoever looks into a spread: the driver's locks are held by others at times, for milliseconds. */
@@ -419,6 +510,8 @@ uint64_t governor_step(struct governor *governor, const struct governor_input *i
         next_ns = step_budget(governor, input, now_ns);
     else
         next_ns = UINT64_MAX;
+    if (governor->is_off && !governor->sampler)
+        enable(governor, input->roster); /* nobody sees what it uses */
     now_ns = clock_now_ns();
     finish_second(governor, now_ns);
     if (now_ns >= governor->facts_ns)

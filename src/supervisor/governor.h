@@ -50,14 +50,17 @@ struct governor {
     struct budget budget;
     bool is_capped; /* the budget law is running */
     bool is_off;    /* we have taken channels off */
+    bool is_stuck;  /* putting them back failed: the lease is left to run out */
     bool has_active_peer;
     struct idle idle; /* NVML's slow correction for a tenant that idles by itself while alone */
     struct governor_second second;
     uint64_t plan_ns, facts_ns; /* when each is due */
     uint64_t step_ns;           /* when the next step is; 0: before the first */
     uint64_t call_ns;           /* how long a switch takes: moving average */
+    uint64_t pace_ns;           /* up to here the calls that were made have had their time */
     uint64_t disabled_ns;       /* begin of the newest disable */
-    int64_t blind_net_ns;       /* the census when records began, or some were lost */
+    int64_t blind_net_ns;       /* the census when records began, some were lost or forgotten */
+    uint64_t gone_count;        /* the census's, then */
     uint64_t show_ns;           /* when a tenant without records may be made to write some */
     uint32_t inert_count;       /* disables in a row without effect */
     struct controller_state state;

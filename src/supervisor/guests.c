@@ -30,7 +30,21 @@ static void reap_row(struct guests *guests, const struct ledger_row *row)
         log_warn("the ledger's row %u is not freed: %d", row->index, rc);
 }
 
-/* Rows that a process with this pid had: it comes again, or an earlier image of it left them. */
+/* The guest with a connection that stands, or is not yet seen to have ended, whose row it is. */
+static struct guest *find_holder(const struct guests *guests, const struct ledger_row *row)
+{
+    LIST_EACH(node, &guests->head)
+    {
+        struct guest *guest = CONTAINER_OF(node, struct guest, node);
+
+        if (guest->socket_fd >= 0 && guest->has_row && guest->row.index == row->index &&
+            guest->row.stamp == row->stamp)
+            return guest;
+    }
+    return NULL;
+}
+
+/* Rows that a process with this pid had before: it comes again, or an earlier image left them. */
 static bool find_rows(struct guests *guests, pid_t pid, uint64_t start_time, bool is_again,
                       struct ledger_row *ret_row)
 {
@@ -38,13 +52,17 @@ static bool find_rows(struct guests *guests, pid_t pid, uint64_t start_time, boo
 
     for (uint32_t i = 0; i < LEDGER_ROWS_MAX; i++) {
         struct ledger_owner owner;
+        struct guest *holder;
 
         if (!ledger_get_owner(guests->ledger, i, &owner) || owner.pid != pid)
             continue;
+        holder = find_holder(guests, &owner.row);
         if (is_again && !found && owner.start_time == start_time) {
             *ret_row = owner.row;
             found = true;
-        } else {
+            if (holder)
+                holder->has_row = false; /* it goes over */
+        } else if (!holder) { /* a second connection gives nothing back of the first one's */
             reap_row(guests, &owner.row);
         }
     }
@@ -210,6 +228,15 @@ static void drop_file(struct guests *guests, struct guest *guest, struct guest_f
     guest->file_count--;
 }
 
+/* A guest can send as many as it likes: the log is not to be filled with them. */
+static void say_too_much(const struct guests *guests, struct guest *guest, const char *what)
+{
+    if (!guest->is_too_much_said)
+        log_warn("process %d of '%s' has more %s than can be governed; the rest are not",
+                 (int)guest->pid, guests->control->name, what);
+    guest->is_too_much_said = true;
+}
+
 static int take_file(struct guests *guests, struct guest *guest, const struct message_file *message,
                      int fd)
 {
@@ -226,8 +253,7 @@ static int take_file(struct guests *guests, struct guest *guest, const struct me
             return 0;
         }
     attr_close(&fd);
-    log_warn("process %d of '%s' has too many files of the driver; one is not governed",
-             (int)guest->pid, guests->control->name);
+    say_too_much(guests, guest, "files of the driver");
     return 0;
 }
 
@@ -261,7 +287,7 @@ static int take_object(struct guests *guests, struct guest *guest,
     note_client(guest, file->fd, message->client);
     rc = controller_add(guests->controller, &object);
     if (rc == -ENOSPC)
-        log_warn("'%s' has more channels than can be governed", guests->control->name);
+        say_too_much(guests, guest, "channels");
     guest->has_objects = true;
     return 0;
 }

@@ -48,6 +48,7 @@ struct guest {
     int pid_fd; /* ours */
     struct ledger_row row;
     bool has_row, is_armed, has_objects;
+    bool is_too_much_said; /* that it has more than is governed: once is enough */
     struct guest_file files[GUEST_FILES_MAX];
     uint32_t file_count;
     struct guest_client clients[GUEST_CLIENTS_MAX];

@@ -50,6 +50,12 @@ static int find_functions(struct telemetry *telemetry, struct err *err)
     return 0;
 }
 
+/* Whatever NVML left in it. */
+static void end_string(char *text, size_t size)
+{
+    text[size - 1] = '\0';
+}
+
 /* A GPU that does not answer stays NULL. */
 static void find_device(struct telemetry *telemetry, uint32_t index)
 {
@@ -63,6 +69,7 @@ static void find_device(struct telemetry *telemetry, uint32_t index)
                                      sizeof(telemetry->names[index])) != NVML_SUCCESS)
         (void)str_format(telemetry->names[index], sizeof(telemetry->names[index]),
                          "GPU"); /* fits */
+    end_string(telemetry->names[index], sizeof(telemetry->names[index]));
 }
 
 static int find_devices(struct telemetry *telemetry, struct err *err)
@@ -75,6 +82,7 @@ static int find_devices(struct telemetry *telemetry, struct err *err)
     if (telemetry->nvmlSystemGetDriverVersion(telemetry->driver_version,
                                               sizeof(telemetry->driver_version)) != NVML_SUCCESS)
         telemetry->driver_version[0] = '\0';
+    end_string(telemetry->driver_version, sizeof(telemetry->driver_version));
     telemetry->count = count < TELEMETRY_GPUS_MAX ? count : TELEMETRY_GPUS_MAX;
     for (uint32_t i = 0; i < telemetry->count; i++)
         find_device(telemetry, i);
@@ -138,9 +146,10 @@ int telemetry_find(struct telemetry *telemetry, const char *uuid)
 
         if (!telemetry->devices[i])
             continue;
-        if (telemetry->nvmlDeviceGetUUID(telemetry->devices[i], text, sizeof(text)) ==
-                NVML_SUCCESS &&
-            str_equals(text, uuid))
+        if (telemetry->nvmlDeviceGetUUID(telemetry->devices[i], text, sizeof(text)) != NVML_SUCCESS)
+            continue;
+        end_string(text, sizeof(text));
+        if (str_equals(text, uuid))
             return (int)i;
     }
     return -ENODEV;

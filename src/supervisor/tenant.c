@@ -32,6 +32,17 @@ static bool is_sane(const struct tenant_quota *quota)
            quota->weight && quota->weight <= 1000 && quota->priority <= REGION_HIGH;
 }
 
+static void end_strings(struct tenant *tenant)
+{
+    tenant->name[sizeof(tenant->name) - 1] = '\0';
+    for (size_t i = 0; i < ARRAY_LENGTH(tenant->cards); i++) {
+        struct gpus_card *card = &tenant->cards[i];
+
+        card->uuid[sizeof(card->uuid) - 1] = '\0';
+        card->pci_bus_id[sizeof(card->pci_bus_id) - 1] = '\0';
+    }
+}
+
 int tenant_load(struct tenant *ret_tenant, const char *path, struct err *err)
 {
     union {
@@ -53,9 +64,14 @@ int tenant_load(struct tenant *ret_tenant, const char *path, struct err *err)
     for (uint32_t i = 0; i < content.tenant.gpu_count; i++)
         if (!is_sane(&content.tenant.quotas[i]))
             return err_say(err, EPROTO, "'%s' holds a quota that cannot be", path);
-    content.tenant.name[sizeof(content.tenant.name) - 1] = '\0';
+    end_strings(&content.tenant);
     *ret_tenant = content.tenant;
     return 0;
+}
+
+static uint64_t part_of(uint64_t bytes, uint32_t milli_percent)
+{
+    return bytes / WHOLE * milli_percent + bytes % WHOLE * milli_percent / WHOLE;
 }
 
 static void change_one(struct tenant_quota *quota, const struct message_set *set,
@@ -63,7 +79,7 @@ static void change_one(struct tenant_quota *quota, const struct message_set *set
 {
     if (set->fields & MESSAGE_SET_MEMORY)
         quota->memory_bytes = set->memory_milli_percent
-                                  ? card->memory_bytes / WHOLE * set->memory_milli_percent
+                                  ? part_of(card->memory_bytes, set->memory_milli_percent)
                                   : set->memory_bytes;
     if (set->fields & MESSAGE_SET_COMPUTE)
         quota->cap_milli_percent = set->cap_milli_percent;
@@ -77,6 +93,8 @@ int tenant_change(struct tenant *tenant, const struct message_set *set, struct e
 {
     struct tenant_quota quotas[REGION_GPUS_MAX];
 
+    if (set->memory_milli_percent > WHOLE)
+        return err_say(err, EINVAL, "more memory than the card has was asked for");
     memcpy(quotas, tenant->quotas, sizeof(quotas));
     for (uint32_t i = 0; i < tenant->gpu_count; i++) {
         if (!(set->gpu_mask & (1u << i)))

@@ -1,0 +1,140 @@
+#include "tests/harness.h"
+
+#include "supervisor/process.h"
+#include "utils/str.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* Says its word once it is what it is to be, and waits for its end. */
+static pid_t start_child(const char *name, bool has_exec, char **environment)
+{
+    int ready[2];
+    pid_t child;
+    char byte;
+
+    CHECK_EQ(pipe2(ready, 0), 0);
+    child = fork();
+    if (child == 0) {
+        char *const arguments[] = {(char *)(uintptr_t) "sh", (char *)(uintptr_t) "-c",
+                                   (char *)(uintptr_t) "echo; exec cat /proc/self/fd/9", NULL};
+
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        (void)prctl(PR_SET_NAME, name);
+        if (has_exec) {
+            (void)dup2(ready[1], STDOUT_FILENO);
+            (void)dup2(ready[0], 9);
+            (void)execve("/bin/sh", arguments, environment);
+        }
+        (void)!write(ready[1], "x", 1);
+        for (;;)
+            pause();
+    }
+    CHECK(child > 0);
+    CHECK_EQ(read(ready[0], &byte, 1), 1);
+    close(ready[0]);
+    close(ready[1]);
+    return child;
+}
+
+static void end_child(pid_t child)
+{
+    CHECK_EQ(kill(child, SIGKILL), 0);
+    CHECK_EQ(waitpid(child, NULL, 0), child);
+}
+
+TEST(a_process_is_told_from_a_later_one_by_its_start)
+{
+    uint64_t own, again, child_start;
+    pid_t child;
+
+    CHECK_EQ(process_start_time(getpid(), &own), 0);
+    CHECK_EQ(process_start_time(getpid(), &again), 0);
+    CHECK_EQ(own, again);
+    child = start_child("child", false, NULL);
+    CHECK_EQ(process_start_time(child, &child_start), 0);
+    CHECK(child_start >= own && own > 0);
+    end_child(child);
+    CHECK_EQ(process_start_time(child, &child_start), -ESRCH);
+}
+
+TEST(pids_that_are_none_are_none)
+{
+    static const pid_t pids[] = {0, -1, INT32_MIN, INT32_MAX};
+    uint64_t ticks = 7;
+    char comm[16];
+
+    for (size_t i = 0; i < 4; i++) {
+        CHECK_EQ(process_start_time(pids[i], &ticks), -ESRCH);
+        CHECK_EQ(ticks, 7);
+        CHECK(process_open(pids[i]) < 0);
+        process_comm(pids[i], comm, sizeof(comm));
+        CHECK_STR_EQ(comm, "?");
+    }
+}
+
+TEST(a_name_made_to_look_like_more_fields_deceives_nobody)
+{
+    static const char *const names[] = {") Z 1 1 1", "a) R (b", "((((", "))))", " ", "x y z 1 2 3"};
+    uint64_t usual, ticks;
+
+    CHECK_EQ(process_start_time(getpid(), &usual), 0);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        pid_t child = start_child(names[i], false, NULL);
+        char comm[16];
+
+        CHECK_EQ(process_start_time(child, &ticks), 0);
+        CHECK(ticks >= usual && ticks < usual + 100000);
+        process_comm(child, comm, sizeof(comm));
+        CHECK_STR_EQ(comm, names[i]);
+        end_child(child);
+    }
+}
+
+TEST(a_pidfd_is_readable_at_the_end)
+{
+    pid_t child = start_child("child", false, NULL);
+    struct pollfd end = {.fd = process_open(child), .events = POLLIN};
+
+    CHECK(end.fd >= 0);
+    CHECK_EQ(poll(&end, 1, 0), 0);
+    end_child(child);
+    CHECK_EQ(poll(&end, 1, 0), 1);
+    close(end.fd);
+}
+
+TEST(a_tenant_s_processes_are_found_by_what_they_were_started_with)
+{
+    char control[64], variable[80], longer[80], *environment[3] = {NULL, variable, NULL};
+    pid_t child;
+
+    (void)str_format(control, sizeof(control), "/tmp/vgunit-%d/control", (int)getpid());
+    (void)str_format(variable, sizeof(variable), PROCESS_CONTROL_VARIABLE "=%s", control);
+    (void)str_format(longer, sizeof(longer), "X%s", variable);
+    CHECK(!process_has_tenant(control));
+    environment[0] = longer;
+    child = start_child("child", true, environment);
+    CHECK(process_has_tenant(control));
+    (void)str_format(longer, sizeof(longer), "%s2", control);
+    CHECK(!process_has_tenant(longer)); /* one whose name begins alike */
+    CHECK_EQ(kill(child, SIGKILL), 0);
+    while (waitid(P_PID, (id_t)child, NULL, WEXITED | WNOWAIT) < 0)
+        CHECK_EQ(errno, EINTR);
+    CHECK(!process_has_tenant(control)); /* a zombie has no work any more */
+    CHECK_EQ(waitpid(child, NULL, 0), child);
+}
+
+TEST(a_control_path_too_long_is_nobody_s)
+{
+    char control[300];
+
+    memset(control, 'c', sizeof(control) - 1);
+    control[sizeof(control) - 1] = '\0';
+    CHECK(!process_has_tenant(control));
+}
