@@ -43,7 +43,7 @@ struct server {
     struct peers *peers;
     struct list connections;
     uint32_t connection_count;
-    bool has_warned_engine, is_ending, is_front_open;
+    bool has_warned_engine, is_ending, is_front_open, knows_command;
 };
 
 /* One accepted socket: of whoever, until its HELLO or its first request says. */
@@ -195,7 +195,7 @@ static int on_guest_hello(struct connection *connection, const struct sock_fds *
     connection->guest =
         guests_join(&server->guests, connection->fd, connection->peer.pid, fds->count == 2);
     if (!connection->guest)
-        return -EPROTO;
+        return -ECONNRESET; /* gone already, or guests_join() has said what is wrong */
     watch_death(connection);
     return 0;
 }
@@ -256,6 +256,8 @@ static int on_set(struct connection *connection, const struct message_set *set)
     if (rc < 0)
         return reply(connection, rc, err.text);
     apply_quotas(server);
+    log_info("tenant '%s': process %d changed its limits", server->tenant.name,
+             (int)connection->peer.pid);
     rc = tenant_save(&server->tenant, server->state_path, &err);
     if (rc < 0)
         (void)err_wrap(&err, "the change holds, but is lost with this supervisor");
@@ -306,7 +308,9 @@ static bool receive_one(struct connection *connection)
         attr_close(&fds.values[i]);
     if (rc >= 0)
         return true;
-    if (length > 0)
+    /* Not where it is only gone. */
+    if ((length == -EMSGSIZE || (length > 0 && rc == -EPROTO)) &&
+        guests_may_complain(&connection->server->guests))
         log_warn("process %d sent '%s' what is no message of version %u; its connection is ended",
                  (int)connection->peer.pid, connection->server->tenant.name, MESSAGE_VERSION);
     end_connection(connection);
@@ -396,13 +400,16 @@ static void watch_command(struct server *server, pid_t pid)
     struct err err;
 
     server->command_fd = process_open(pid);
+    server->knows_command = true;
     server->tenant.command_pid = pid;
     if (process_start_time(pid, &server->tenant.command_start_time) < 0)
         server->tenant.command_pid = 0;
     if (tenant_save(&server->tenant, server->state_path, &err) < 0)
         log_warn("%s", err.text);
-    if (server->command_fd < 0)
-        return; /* it has ended already; the tick sees whether anything is left */
+    if (server->command_fd < 0) {
+        look_for_end(server); /* it has ended already, and its front leaves in a moment */
+        return;
+    }
     server->command.data = server;
     if (uv_poll_init(&server->loop, &server->command, server->command_fd) == 0)
         (void)uv_poll_start(&server->command, UV_READABLE, on_command_end);
@@ -470,7 +477,7 @@ static void on_tick(uv_timer_t *timer)
 
     if (server->command_fd >= 0 || server->is_ending)
         return;
-    if (server->is_front_open && !server->tenant.command_pid && !server->tenant.command_start_time)
+    if (server->is_front_open && !server->knows_command)
         return; /* the front has not yet started it */
     if (!server->guests.count && !process_has_tenant(server->control_path))
         end(server);
@@ -582,6 +589,7 @@ static int begin(struct server *server, struct err *err)
 
     list_init(&server->connections);
     server->command_fd = -1;
+    server->knows_command = server->tenant.command_start_time != 0;
     server->tenant.generation++;
     rc = runtime_path(runtime, server->tenant.name, "state", server->state_path, err);
     if (!rc)
@@ -618,7 +626,10 @@ int server_run(const struct server_config *config, struct err *err)
     }
     start_loop(server);
     tell_front(server, SERVER_READY, "");
+    log_info("tenant '%s' has its supervisor number %u", server->tenant.name,
+             server->tenant.generation);
     (void)uv_run(&server->loop, UV_RUN_DEFAULT);
+    log_info("tenant '%s' has no process left", server->tenant.name);
     controller_free(server->controller); /* puts every channel back */
     runtime_remove(config->runtime, server->tenant.name);
     return 0;
