@@ -14,6 +14,7 @@
 #include "utils/str.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -182,8 +183,10 @@ static int start(struct front *front, const struct tenant *tenant, char **argv)
 {
     struct err err;
     void *memory;
-    int status = claim(front, front->name, false);
+    int status;
 
+    front_block_signals(front);
+    status = claim(front, front->name, false);
     if (status)
         return status;
     front->ledger_fd = shm_create(&memory, "vgpu-ledger", ledger_size(), false, &err);
@@ -209,6 +212,7 @@ static int run(const struct command_line *line, struct wish *wish)
 {
     struct front front = {.name = wish->name,
                           .log_path = command_value(line, "log"),
+                          .is_verbose = command_has(line, "verbose"),
                           .is_closed = wish->is_closed,
                           .lock_fd = -1,
                           .listen_fd = -1,
@@ -236,10 +240,25 @@ static int run(const struct command_line *line, struct wish *wish)
     return status ? status : start(&front, &tenant, line->operands);
 }
 
+/* Before anything is started: its supervisor could only say that it goes without. */
+static int check_log(const char *path)
+{
+    CLEANUP_CLOSE int fd = -1;
+
+    if (!path)
+        return COMMAND_OK;
+    fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (fd >= 0)
+        return COMMAND_OK;
+    log_error("run: --log: '%s' cannot be opened: %s", path, strerror(errno));
+    return COMMAND_FAILED;
+}
+
 static int adopt(const struct command_line *line)
 {
     struct front front = {.name = command_value(line, "adopt"),
                           .log_path = command_value(line, "log"),
+                          .is_verbose = command_has(line, "verbose"),
                           .lock_fd = -1,
                           .listen_fd = -1,
                           .ledger_fd = -1};
@@ -265,10 +284,11 @@ int cmd_run(const struct command_line *line)
     struct wish wish = {.gpu_mask = UINT32_MAX};
     int status;
 
-    if (command_has(line, "verbose")) {
+    if (command_has(line, "verbose"))
         log_set_level(LOG_LEVEL_INFO);
-        (void)setenv("VGPU_LOG", "info", 0); /* for the supervisor */
-    }
+    status = check_log(command_value(line, "log"));
+    if (status)
+        return status;
     if (command_has(line, "adopt"))
         return adopt(line);
     if (!line->operand_count)

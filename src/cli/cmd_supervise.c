@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -35,9 +36,11 @@ static void open_log(const struct command_line *line)
         log_set_level(LOG_LEVEL_INFO);
     if (!path)
         return;
+    if (!level)
+        log_set_level(LOG_LEVEL_INFO); /* who wants a log wants to read in it */
     fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (fd < 0)
-        log_warn("log file '%s' cannot be opened: %d", path, errno);
+        log_warn("log file '%s' cannot be opened: %s", path, strerror(errno));
     else
         log_set_fd(fd);
 }
