@@ -131,8 +131,11 @@ static uint64_t process_bytes(const struct message_status_process *process)
 {
     uint64_t sum = 0;
 
-    for (size_t i = 0; i < REGION_GPUS_MAX; i++)
+    for (size_t i = 0; i < REGION_GPUS_MAX; i++) {
+        if (process->memory_bytes[i] == MESSAGE_UNKNOWN)
+            return MESSAGE_UNKNOWN;
         sum += process->memory_bytes[i];
+    }
     return sum;
 }
 
@@ -144,8 +147,8 @@ static json_t *to_json(const struct shown *shown)
         const struct message_status_process *process = &shown->status.processes[i];
 
         (void)json_array_append_new(
-            processes, json_pack("{s:i, s:s, s:I}", "pid", (int)process->pid, "comm", process->comm,
-                                 "memory_bytes", (json_int_t)process_bytes(process)));
+            processes, json_pack("{s:i, s:s, s:o}", "pid", (int)process->pid, "comm", process->comm,
+                                 "memory_bytes", number_or_null(process_bytes(process))));
     }
     for (size_t i = 0; i < shown->status.gpu_count; i++)
         (void)json_array_append_new(gpus, gpu_to_json(&shown->status.gpus[i]));
@@ -240,7 +243,7 @@ static int show(const struct command_line *line, const struct listing *listing)
         struct shown shown;
 
         if (!fill(listing->runtime, listing->names[i], &shown, &err)) {
-            if (line->operand_count || err.code == ETIMEDOUT) {
+            if (line->operand_count || (err.code != ENOENT && err.code != ECONNREFUSED)) {
                 log_error("ps: %s", err.text);
                 status = COMMAND_FAILED;
             }
@@ -253,7 +256,7 @@ static int show(const struct command_line *line, const struct listing *listing)
         client_tenant_fini(&shown.status);
     }
     if (as_json) {
-        (void)json_dumpf(array, stdout, JSON_INDENT(2));
+        (void)json_dumpf(array, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
         printf("\n");
     }
     json_decref(array);

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /* A descriptor that the front left open for us; -1 where it gave none. */
@@ -23,6 +24,17 @@ static int take_fd(const struct command_line *line, const char *option)
     if (!text || parse_u64(&fd, text, 0, 1 << 20, NULL) < 0)
         return -1;
     return fcntl((int)fd, F_SETFD, FD_CLOEXEC) < 0 ? -1 : (int)fd;
+}
+
+/* A duplicate for each of the driver's files that the tenant has open, and a socket a process. */
+static void allow_files(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit); /* up to there it is always allowed */
 }
 
 static void open_log(const struct command_line *line)
@@ -61,6 +73,7 @@ int cmd_supervise(const struct command_line *line)
     if (line->operand_count != 1 || config.listen_fd < 0 || take_fd(line, "lock-fd") < 0)
         return command_usage_error(line, "this is for 'vgpu run' alone");
     open_log(line);
+    allow_files();
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGINT, SIG_IGN); /* the tenant decides when it ends, not a terminal */
     (void)signal(SIGHUP, SIG_IGN);

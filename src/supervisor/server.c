@@ -23,6 +23,7 @@
 
 #define MESSAGES_A_TURN 64 /* of one connection, so that a flood starves nobody */
 #define CONNECTIONS_MAX 1024
+#define OF_ONE_MOST     16 /* connections of one process, so that none keeps the others out */
 #define TICK_MS         500
 #define EXPIRY_MS       10 /* while a guest is lost: most are dead, which shows at once */
 
@@ -351,6 +352,17 @@ static void open_connection(struct server *server, int fd, const struct sock_pee
     (void)uv_poll_start(&connection->poll, UV_READABLE | UV_DISCONNECT, on_readable);
 }
 
+static bool is_welcome(const struct server *server, const struct sock_peer *peer)
+{
+    uint32_t count = 0;
+
+    if ((peer->uid != geteuid() && peer->uid != 0) || server->connection_count >= CONNECTIONS_MAX)
+        return false;
+    LIST_EACH(node, &server->connections)
+    count += CONTAINER_OF(node, struct connection, node)->peer.pid == peer->pid;
+    return count < OF_ONE_MOST;
+}
+
 static void on_connect(uv_poll_t *handle, int status, int events)
 {
     struct server *server = handle->data;
@@ -362,8 +374,7 @@ static void on_connect(uv_poll_t *handle, int status, int events)
            0) {
         struct sock_peer peer;
 
-        if (sock_get_peer(&peer, fd, NULL) < 0 || (peer.uid != geteuid() && peer.uid != 0) ||
-            server->connection_count >= CONNECTIONS_MAX)
+        if (sock_get_peer(&peer, fd, NULL) < 0 || !is_welcome(server, &peer))
             attr_close(&fd);
         else
             open_connection(server, fd, &peer);
