@@ -113,8 +113,8 @@ static void give_up(struct governor *governor, const char *why)
     if (governor->state.engine == REGION_ENGINE_MEMORY_ONLY)
         return;
     governor->state.engine = REGION_ENGINE_MEMORY_ONLY;
-    log_warn("GPU %u: %s, so that compute limits have no effect there; the memory limit holds",
-             governor->card->nvml_index, why);
+    log_info("GPU %u: %s, so that compute limits have no effect there; the memory limit holds",
+             governor->card->nvml_index, why); /* people are told by the front, once */
 }
 
 static void enable(struct governor *governor, struct roster *roster)
@@ -340,6 +340,8 @@ static void finish_second(struct governor *governor, uint64_t now_ns)
     }
     if (used_ns < 0)
         used_ns = 0;
+    if (!governor->sampler)
+        governor->state.used_milli_percent = UINT64_MAX; /* what it was is not what it is */
     if (second->begin_ns && governor->sampler) {
         bool is_known = second->was_shared || !used_ns;
 
