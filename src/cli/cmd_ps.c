@@ -48,14 +48,14 @@ static int compare_names(const void *a, const void *b)
 }
 
 /* An orphan's limits are in its state; what it uses nobody knows. */
-static bool fill_orphan(const struct runtime *runtime, struct shown *shown)
+static bool fill_orphan(const struct runtime *runtime, struct shown *shown, struct err *ret_err)
 {
     char path[RUNTIME_PATH_MAX], control[RUNTIME_PATH_MAX];
     struct tenant tenant;
 
     if (runtime_path(runtime, shown->name, "state", path, NULL) < 0 ||
         runtime_path(runtime, shown->name, "control", control, NULL) < 0 ||
-        tenant_load(&tenant, path, NULL) < 0 || !process_has_tenant(control))
+        !process_has_tenant(control) || tenant_load(&tenant, path, ret_err) < 0)
         return false;
     shown->is_orphan = true;
     shown->state = "orphaned";
@@ -95,7 +95,7 @@ static bool fill(const struct runtime *runtime, const char *name, struct shown *
         shown->engine = shown->status.tenant.engine == REGION_ENGINE_RM ? "rm" : "memory-only";
         return true;
     }
-    return (rc == -ECONNREFUSED || rc == -ENOENT) && fill_orphan(runtime, shown);
+    return (rc == -ECONNREFUSED || rc == -ENOENT) && fill_orphan(runtime, shown, ret_err);
 }
 
 /* --- JSON --- */
@@ -205,6 +205,9 @@ static void print_text(const struct shown *shown)
                gpu->weight,
                priorities[gpu->priority <= REGION_HIGH ? gpu->priority : REGION_NORMAL]);
     }
+    if (shown->is_orphan)
+        printf("%-20s no supervisor: caps are lifted (vgpu run --adopt %s gives it one)\n", "",
+               shown->name);
     if (!str_equals(shown->engine, "rm"))
         printf("%-20s memory limit only: the GPU's scheduler does not obey (see vgpu doctor)\n",
                "");
@@ -234,10 +237,8 @@ static int show(const struct command_line *line, const struct listing *listing)
 {
     bool as_json = command_has(line, "json");
     json_t *array = json_array();
-    int status = COMMAND_OK;
+    int status = COMMAND_OK, printed = 0;
 
-    if (!as_json && listing->count)
-        print_heading();
     for (size_t i = 0; i < listing->count; i++) {
         struct err err = {0};
         struct shown shown;
@@ -249,6 +250,8 @@ static int show(const struct command_line *line, const struct listing *listing)
             }
             continue; /* what nobody lives in is not shown */
         }
+        if (!as_json && !printed++)
+            print_heading();
         if (as_json)
             (void)json_array_append_new(array, to_json(&shown));
         else
@@ -274,6 +277,7 @@ int cmd_ps(const struct command_line *line)
         log_error("ps: %s", listing ? err.text : "out of memory");
         return COMMAND_FAILED;
     }
+    runtime_sweep(&runtime);
     listing->runtime = &runtime;
     status = list(line, listing);
     return status ? status : show(line, listing);

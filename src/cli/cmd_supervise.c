@@ -87,7 +87,7 @@ int cmd_supervise(const struct command_line *line)
     config.runtime = &runtime;
     if (!rc)
         rc = server_run(&config, &err);
-    if (rc < 0)
+    if (rc < 0 && server_tell(config.front_fd, SERVER_FAILED, err.text) < 0)
         log_error("tenant '%s': %s", line->operands[0], err.text);
     return rc < 0 ? COMMAND_FAILED : COMMAND_OK;
 }

@@ -27,6 +27,10 @@
 #define TICK_MS         500
 #define EXPIRY_MS       10 /* while a guest is lost: most are dead, which shows at once */
 
+#define WORDS_INERT                                                                                 \
+    "the GPU's scheduler does not obey on this machine: compute limits have no effect, the memory " \
+    "limit holds (see vgpu doctor)"
+
 struct server {
     const struct server_config *config;
     struct tenant tenant;
@@ -383,15 +387,14 @@ static void on_connect(uv_poll_t *handle, int status, int events)
 
 /* --- the front and the command --- */
 
-static void tell_front(const struct server *server, enum server_word word, const char *text)
+int server_tell(int front_fd, enum server_word word, const char *text)
 {
     struct server_message message = {.word = (int32_t)word};
 
-    if (server->config->front_fd < 0)
-        return;
+    if (front_fd < 0)
+        return -ENOTCONN;
     (void)str_format(message.text, sizeof(message.text), "%s", text); /* cut at worst */
-    if (sock_send(server->config->front_fd, &message, sizeof(message), NULL, 0) < 0)
-        log_info("not told to the front: %s", text);
+    return sock_send(front_fd, &message, sizeof(message), NULL, 0);
 }
 
 static void on_command_end(uv_poll_t *handle, int status, int events)
@@ -467,9 +470,8 @@ static void on_event(uv_poll_t *handle, int status, int events)
         server->has_warned_engine = true;
         server->tenant.engine = REGION_ENGINE_MEMORY_ONLY;
         store_relaxed(&server->control->engine, REGION_ENGINE_MEMORY_ONLY);
-        tell_front(server, SERVER_WARNING,
-                   "the GPU's scheduler does not obey on this machine: compute limits have no "
-                   "effect, the memory limit holds (see vgpu doctor)");
+        if (server_tell(server->config->front_fd, SERVER_WARNING, WORDS_INERT) < 0)
+            log_warn("%s", WORDS_INERT);
     }
 }
 
@@ -631,12 +633,11 @@ int server_run(const struct server_config *config, struct err *err)
     if (!rc)
         rc = peers_new(&server->peers, &server->loop, config->runtime, server->tenant.name,
                        server->controller, err);
-    if (rc < 0) {
-        tell_front(server, SERVER_FAILED, err->text);
+    if (rc < 0)
         return rc; /* the process ends with this: nothing is freed one by one */
-    }
     start_loop(server);
-    tell_front(server, SERVER_READY, "");
+    if (server_tell(config->front_fd, SERVER_READY, "") < 0)
+        log_debug("tenant '%s' has no front any more", server->tenant.name);
     log_info("tenant '%s' has its supervisor number %u", server->tenant.name,
              server->tenant.generation);
     (void)uv_run(&server->loop, UV_RUN_DEFAULT);
