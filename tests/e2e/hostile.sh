@@ -41,7 +41,7 @@ done
 vgpu exec evil -- "$GUESTS/hostile" connections stay >"$TMP/flood" 2>&1 &
 flood=$!
 PIDS="$PIDS $flood"
-ok "a flood of connections" wait_for 20 grep -q done "$TMP/flood"
+ok "a flood of connections" wait_for 20 grep -q 'done' "$TMP/flood"
 ok "leaves room for who asks" vgpu ps evil
 ok "a new process of the tenant joins meanwhile" vgpu exec evil -- "$GUESTS/hostile" region
 ok "and the other tenant has its share" wait_for 5 good_is_right
@@ -51,7 +51,7 @@ kill -KILL "$flood"
 vgpu exec evil -- "$GUESTS/hostile" ledger 3600 2>"$TMP/err" &
 writer=$!
 PIDS="$PIDS $writer"
-for round in 1 2 3 4 5; do
+for _ in 1 2 3 4 5; do
     vgpu exec evil -- "$GUESTS/memory" start >/dev/null 2>&1
 done
 is "garbage in the ledger under way: both supervisors stay" "$(supervisors)" "$good $evil"
