@@ -91,17 +91,6 @@ static void list_visible(struct wish *wish, const struct gpus *gpus)
             str_add(&str, "%s%s", str.length ? "," : "", gpus_card(gpus, i)->uuid);
 }
 
-static int check_memory(const struct command_line *line, const struct wish *wish,
-                        const struct gpus_card *card)
-{
-    if ((wish->limits.fields & MESSAGE_SET_MEMORY) && !wish->limits.memory_milli_percent &&
-        wish->limits.memory_bytes != REGION_NO_LIMIT &&
-        wish->limits.memory_bytes > card->memory_bytes)
-        return command_usage_error(line, "--memory: GPU %u has only %lluMiB", card->nvml_index,
-                                   (unsigned long long)(card->memory_bytes >> 20));
-    return COMMAND_OK;
-}
-
 static int fill_tenant(const struct command_line *line, const struct wish *wish,
                        const struct gpus *gpus, struct tenant *tenant)
 {
@@ -117,7 +106,8 @@ static int fill_tenant(const struct command_line *line, const struct wish *wish,
                                                   .weight = 1,
                                                   .priority = REGION_NORMAL,
                                                   .is_allowed = (wish->gpu_mask >> i) & 1};
-        if (check_memory(line, wish, &tenant->cards[i]))
+        if (tenant->quotas[i].is_allowed &&
+            limit_options_check_memory(line, &wish->limits, &tenant->cards[i]))
             return COMMAND_USAGE;
     }
     if (tenant_change(tenant, &wish->limits, &err) < 0)

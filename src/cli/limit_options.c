@@ -30,6 +30,16 @@ static int read_memory(const struct command_line *line, struct message_set *set)
     return COMMAND_OK;
 }
 
+int limit_options_check_memory(const struct command_line *line, const struct message_set *set,
+                               const struct gpus_card *card)
+{
+    if (!(set->fields & MESSAGE_SET_MEMORY) || set->memory_milli_percent ||
+        set->memory_bytes == REGION_NO_LIMIT || set->memory_bytes <= card->memory_bytes)
+        return COMMAND_OK;
+    return command_usage_error(line, "--memory: GPU %u has only %lluMiB", card->nvml_index,
+                               (unsigned long long)(card->memory_bytes >> 20));
+}
+
 static int read_compute(const struct command_line *line, struct message_set *set)
 {
     const char *text = command_value(line, "compute");
