@@ -1,10 +1,10 @@
 /*
  * hostile - a process of a tenant that tries to harm its supervisor and its neighbours:
  *
- *   hostile lengths|types|random     messages that are none, each on a connection of its own
- *   hostile objects                  files, groups and channels without number, of GPUs that are not
- *   hostile descriptors              descriptors of every kind, where they belong and where they do not
- *   hostile connections              as many connections as there may be, requests without reading
+ *   hostile lengths|types|random     messages that are none, each on its own connection
+ *   hostile objects                  files, groups and channels without number and reason
+ *   hostile descriptors              descriptors of every kind, where they belong and elsewhere
+ *   hostile connections              connections without number, requests without reading
  *   hostile ledger SECONDS           garbage in the ledger's pages, again and again
  *   hostile ledgers                  joins anew with pages that are no ledger
  *   hostile region                   tries to change what only the supervisor may change
