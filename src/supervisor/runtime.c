@@ -121,7 +121,7 @@ int runtime_claim(const struct runtime *runtime, const char *name, bool adopt, i
                   struct err *err)
 {
     CLEANUP_CLOSE int fd = -1;
-    char control[RUNTIME_PATH_MAX], state[RUNTIME_PATH_MAX];
+    char directory[RUNTIME_PATH_MAX], control[RUNTIME_PATH_MAX], state[RUNTIME_PATH_MAX];
     int rc = runtime_path(runtime, name, "control", control, err);
     bool is_left, is_alive;
 
@@ -131,8 +131,11 @@ int runtime_claim(const struct runtime *runtime, const char *name, bool adopt, i
         rc = lock_patiently(runtime, name, &fd, err);
     if (rc == -EWOULDBLOCK)
         return RUNTIME_TAKEN;
-    if (rc < 0)
+    if (rc < 0) {
+        if (runtime_path(runtime, name, NULL, directory, NULL) == 0)
+            (void)rmdir(directory); /* made a moment ago, or somebody's and not empty */
         return rc;
+    }
     is_left = access(state, F_OK) == 0;
     is_alive = is_left && process_has_tenant(control);
     if (adopt && !is_alive) {

@@ -613,8 +613,9 @@ static int begin(struct server *server, struct err *err)
         rc = start_controller(server, err);
     if (!rc)
         rc = open_ledger(server, err);
-    if (!rc)
-        rc = tenant_save(&server->tenant, server->state_path, err);
+    /* On a full disk what was written last still holds, but for the generation. */
+    if (!rc && tenant_save(&server->tenant, server->state_path, err) < 0)
+        log_info("tenant '%s': %s", server->tenant.name, err->text);
     if (!rc && uv_loop_init(&server->loop) < 0)
         rc = err_say(err, EIO, "the event loop does not start");
     return rc;
