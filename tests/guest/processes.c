@@ -1,12 +1,12 @@
 /*
  * processes - a guest that makes processes in the ways that programs do, around its use of a GPU:
  *
- *     processes daemon FILE     a daemon: forks twice, a session of its own, all descriptors closed;
- *                               then it has memory, writes its number to FILE and stays
+ *     processes daemon FILE     a daemon: forks twice, a session of its own, everything closed; then
+ *                               it has memory, writes its number to FILE and stays
  *     processes inherit FILE    has memory, forks a child that inherits everything, and ends; the
  *                               child writes its number to FILE and stays
- *     processes children        starts children by fork, vfork, posix_spawn and clone, beside threads
- *                               that allocate, and closes descriptors in all ways
+ *     processes children        starts children by fork, vfork, posix_spawn and clone, beside
+ *                               threads that allocate, and closes descriptors in all ways
  *     processes steal           puts other things where descriptors of a preloaded library may be
  *     processes exec COMMAND... has memory and becomes another program
  */
@@ -31,6 +31,7 @@
 #define FIRST_FD 3
 #define LAST_FD  1023
 #define CHILDREN 60
+#define WAYS     5 /* of closing */
 #define THREADS  4
 
 static void must(int result, const char *what)
@@ -147,21 +148,24 @@ static void close_all(int way)
     }
 }
 
+static _Noreturn void be_child(int number)
+{
+    close_all(number / 2 % WAYS);
+    if (number % 2)
+        become_true();
+    exit(0); /* with all that is registered for the end */
+}
+
 static void fork_children(void)
 {
-    for (int way = 0; way < 5; way++)
-        for (int is_executing = 0; is_executing < 2; is_executing++) {
-            pid_t child = fork();
+    for (int i = 0; i < 2 * WAYS; i++) {
+        pid_t child = fork();
 
-            if (child == 0) {
-                close_all(way);
-                if (is_executing)
-                    become_true();
-                exit(0); /* with all that is registered for the end */
-            }
-            expect_end(child, "fork");
-            try_memory("after a fork");
-        }
+        if (child == 0)
+            be_child(i);
+        expect_end(child, "fork");
+        try_memory("after a fork");
+    }
 }
 
 static void spawn_children(void)
@@ -208,12 +212,8 @@ static void fork_beside_threads(void)
     for (int i = 0; i < CHILDREN; i++) {
         pid_t child = fork();
 
-        if (child == 0) {
-            close_all(i % 5);
-            if (i % 2)
-                become_true();
-            _exit(0);
-        }
+        if (child == 0)
+            be_child(i);
         expect_end(child, "fork beside threads");
     }
     atomic_store(&is_over, true);
