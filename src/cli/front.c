@@ -162,7 +162,8 @@ static void execute_command(const struct run *run, char **argv, int failure_fd)
     if (!rc)
         rc = launch_set_environment(control, front->is_closed, front->visible, &err);
     if (!rc) {
-        (void)sigprocmask(SIG_SETMASK, &run->front->old_mask, NULL);
+        (void)sigaction(SIGCHLD, &front->old_child, NULL);
+        (void)sigprocmask(SIG_SETMASK, &front->old_mask, NULL);
         failure.status = launch_execute(argv, &err);
     }
     (void)str_format(failure.text, sizeof(failure.text), "%s", err.text); /* cut at worst */
@@ -357,6 +358,8 @@ void front_block_signals(struct front *front)
     (void)sigdelset(&front->mask, SIGTTIN);
     (void)sigdelset(&front->mask, SIGTTOU);
     (void)sigprocmask(SIG_BLOCK, &front->mask, &front->old_mask); /* cannot fail for these */
+    /* Where it is ignored no end of a child is seen. The command has it as it was. */
+    (void)sigaction(SIGCHLD, &(struct sigaction){.sa_handler = SIG_DFL}, &front->old_child);
 }
 
 static int watch_signals(struct run *run, struct err *err)

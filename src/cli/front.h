@@ -20,6 +20,7 @@ struct front {
     int lock_fd, listen_fd;
     int ledger_fd; /* -1: an adopted tenant's guests bring it */
     sigset_t mask, old_mask;
+    struct sigaction old_child; /* of SIGCHLD */
 };
 
 /*

@@ -40,6 +40,12 @@ grep -E '^Sig(Blk|Ign)' /proc/self/status >"$TMP/signals"
 is "nor blocked or ignored signals" "$(vgpu run -- grep -E '^Sig(Blk|Ign)' /proc/self/status)" \
     "$(cat "$TMP/signals")"
 
+timeout -k 1 5 env --ignore-signal=CHLD vgpu run -- grep -q '^SigIgn:.*10000$' /proc/self/status
+is "where SIGCHLD is ignored its end is seen, and it is ignored for the command" $? 0
+
+timeout -k 1 5 env --ignore-signal=CHLD vgpu sim -- true
+is "vgpu sim sees the end of its command there, too" $? 0
+
 # --- signals that a process sends ---
 
 cat >"$TMP/counter" <<'END'
