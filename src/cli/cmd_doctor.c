@@ -70,10 +70,17 @@ static void look_at_driver(struct doctor *doctor)
                          "to try vgpu without a GPU: vgpu sim -- vgpu doctor");
         return;
     }
-    check = doctor_add(doctor, "driver", DOCTOR_WORKS);
-    (void)str_format(check->how, sizeof(check->how), "version %s, %u GPU%s",
-                     gpus_driver_version(gpus), gpus_count(gpus), gpus_count(gpus) == 1 ? "" : "s");
-    (void)str_format(check->then, sizeof(check->then), "tenants can run");
+    check = doctor_add(doctor, "driver", gpus_silent_count(gpus) ? DOCTOR_DOES_NOT : DOCTOR_WORKS);
+    if (gpus_silent_count(gpus))
+        (void)str_format(check->how, sizeof(check->how), "version %s, %u of %u GPUs do not answer",
+                         gpus_driver_version(gpus), gpus_silent_count(gpus),
+                         gpus_silent_count(gpus) + gpus_count(gpus));
+    else
+        (void)str_format(check->how, sizeof(check->how), "version %s, %u GPU%s",
+                         gpus_driver_version(gpus), gpus_count(gpus),
+                         gpus_count(gpus) == 1 ? "" : "s");
+    (void)str_format(check->then, sizeof(check->then), "tenants can run%s",
+                     gpus_silent_count(gpus) ? " on the others" : "");
     look_at_nvml(doctor, gpus);
     for (uint32_t i = 0; i < gpus_count(gpus); i++)
         doctor_try_gpu(doctor, gpus, i);

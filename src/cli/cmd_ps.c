@@ -48,14 +48,14 @@ static int compare_names(const void *a, const void *b)
 }
 
 /* An orphan's limits are in its state; what it uses nobody knows. */
-static bool fill_orphan(const struct runtime *runtime, struct shown *shown)
+static bool fill_orphan(const struct runtime *runtime, struct shown *shown, struct err *ret_err)
 {
     char path[RUNTIME_PATH_MAX], control[RUNTIME_PATH_MAX];
     struct tenant tenant;
 
     if (runtime_path(runtime, shown->name, "state", path, NULL) < 0 ||
         runtime_path(runtime, shown->name, "control", control, NULL) < 0 ||
-        tenant_load(&tenant, path, NULL) < 0 || !process_has_tenant(control))
+        !process_has_tenant(control) || tenant_load(&tenant, path, ret_err) < 0)
         return false;
     shown->is_orphan = true;
     shown->state = "orphaned";
@@ -95,7 +95,7 @@ static bool fill(const struct runtime *runtime, const char *name, struct shown *
         shown->engine = shown->status.tenant.engine == REGION_ENGINE_RM ? "rm" : "memory-only";
         return true;
     }
-    return (rc == -ECONNREFUSED || rc == -ENOENT) && fill_orphan(runtime, shown);
+    return (rc == -ECONNREFUSED || rc == -ENOENT) && fill_orphan(runtime, shown, ret_err);
 }
 
 /* --- JSON --- */
@@ -131,8 +131,11 @@ static uint64_t process_bytes(const struct message_status_process *process)
 {
     uint64_t sum = 0;
 
-    for (size_t i = 0; i < REGION_GPUS_MAX; i++)
+    for (size_t i = 0; i < REGION_GPUS_MAX; i++) {
+        if (process->memory_bytes[i] == MESSAGE_UNKNOWN)
+            return MESSAGE_UNKNOWN;
         sum += process->memory_bytes[i];
+    }
     return sum;
 }
 
@@ -144,8 +147,8 @@ static json_t *to_json(const struct shown *shown)
         const struct message_status_process *process = &shown->status.processes[i];
 
         (void)json_array_append_new(
-            processes, json_pack("{s:i, s:s, s:I}", "pid", (int)process->pid, "comm", process->comm,
-                                 "memory_bytes", (json_int_t)process_bytes(process)));
+            processes, json_pack("{s:i, s:s, s:o}", "pid", (int)process->pid, "comm", process->comm,
+                                 "memory_bytes", number_or_null(process_bytes(process))));
     }
     for (size_t i = 0; i < shown->status.gpu_count; i++)
         (void)json_array_append_new(gpus, gpu_to_json(&shown->status.gpus[i]));
@@ -202,6 +205,9 @@ static void print_text(const struct shown *shown)
                gpu->weight,
                priorities[gpu->priority <= REGION_HIGH ? gpu->priority : REGION_NORMAL]);
     }
+    if (shown->is_orphan)
+        printf("%-20s no supervisor: caps are lifted (vgpu run --adopt %s gives it one)\n", "",
+               shown->name);
     if (!str_equals(shown->engine, "rm"))
         printf("%-20s memory limit only: the GPU's scheduler does not obey (see vgpu doctor)\n",
                "");
@@ -231,21 +237,21 @@ static int show(const struct command_line *line, const struct listing *listing)
 {
     bool as_json = command_has(line, "json");
     json_t *array = json_array();
-    int status = COMMAND_OK;
+    int status = COMMAND_OK, printed = 0;
 
-    if (!as_json && listing->count)
-        print_heading();
     for (size_t i = 0; i < listing->count; i++) {
         struct err err = {0};
         struct shown shown;
 
         if (!fill(listing->runtime, listing->names[i], &shown, &err)) {
-            if (line->operand_count || err.code == ETIMEDOUT) {
+            if (line->operand_count || (err.code != ENOENT && err.code != ECONNREFUSED)) {
                 log_error("ps: %s", err.text);
                 status = COMMAND_FAILED;
             }
             continue; /* what nobody lives in is not shown */
         }
+        if (!as_json && !printed++)
+            print_heading();
         if (as_json)
             (void)json_array_append_new(array, to_json(&shown));
         else
@@ -253,7 +259,7 @@ static int show(const struct command_line *line, const struct listing *listing)
         client_tenant_fini(&shown.status);
     }
     if (as_json) {
-        (void)json_dumpf(array, stdout, JSON_INDENT(2));
+        (void)json_dumpf(array, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
         printf("\n");
     }
     json_decref(array);
@@ -271,6 +277,7 @@ int cmd_ps(const struct command_line *line)
         log_error("ps: %s", listing ? err.text : "out of memory");
         return COMMAND_FAILED;
     }
+    runtime_sweep(&runtime);
     listing->runtime = &runtime;
     status = list(line, listing);
     return status ? status : show(line, listing);

@@ -14,6 +14,7 @@
 #include "utils/str.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -90,17 +91,6 @@ static void list_visible(struct wish *wish, const struct gpus *gpus)
             str_add(&str, "%s%s", str.length ? "," : "", gpus_card(gpus, i)->uuid);
 }
 
-static int check_memory(const struct command_line *line, const struct wish *wish,
-                        const struct gpus_card *card)
-{
-    if ((wish->limits.fields & MESSAGE_SET_MEMORY) && !wish->limits.memory_milli_percent &&
-        wish->limits.memory_bytes != REGION_NO_LIMIT &&
-        wish->limits.memory_bytes > card->memory_bytes)
-        return command_usage_error(line, "--memory: GPU %u has only %lluMiB", card->nvml_index,
-                                   (unsigned long long)(card->memory_bytes >> 20));
-    return COMMAND_OK;
-}
-
 static int fill_tenant(const struct command_line *line, const struct wish *wish,
                        const struct gpus *gpus, struct tenant *tenant)
 {
@@ -116,7 +106,8 @@ static int fill_tenant(const struct command_line *line, const struct wish *wish,
                                                   .weight = 1,
                                                   .priority = REGION_NORMAL,
                                                   .is_allowed = (wish->gpu_mask >> i) & 1};
-        if (check_memory(line, wish, &tenant->cards[i]))
+        if (tenant->quotas[i].is_allowed &&
+            limit_options_check_memory(line, &wish->limits, &tenant->cards[i]))
             return COMMAND_USAGE;
     }
     if (tenant_change(tenant, &wish->limits, &err) < 0)
@@ -182,8 +173,11 @@ static int start(struct front *front, const struct tenant *tenant, char **argv)
 {
     struct err err;
     void *memory;
-    int status = claim(front, front->name, false);
+    int status;
 
+    front_block_signals(front);
+    runtime_sweep(&front->runtime);
+    status = claim(front, front->name, false);
     if (status)
         return status;
     front->ledger_fd = shm_create(&memory, "vgpu-ledger", ledger_size(), false, &err);
@@ -209,6 +203,7 @@ static int run(const struct command_line *line, struct wish *wish)
 {
     struct front front = {.name = wish->name,
                           .log_path = command_value(line, "log"),
+                          .is_verbose = command_has(line, "verbose"),
                           .is_closed = wish->is_closed,
                           .lock_fd = -1,
                           .listen_fd = -1,
@@ -236,10 +231,25 @@ static int run(const struct command_line *line, struct wish *wish)
     return status ? status : start(&front, &tenant, line->operands);
 }
 
+/* Before anything is started: its supervisor could only say that it goes without. */
+static int check_log(const char *path)
+{
+    CLEANUP_CLOSE int fd = -1;
+
+    if (!path)
+        return COMMAND_OK;
+    fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (fd >= 0)
+        return COMMAND_OK;
+    log_error("run: --log: '%s' cannot be opened: %s", path, strerror(errno));
+    return COMMAND_FAILED;
+}
+
 static int adopt(const struct command_line *line)
 {
     struct front front = {.name = command_value(line, "adopt"),
                           .log_path = command_value(line, "log"),
+                          .is_verbose = command_has(line, "verbose"),
                           .lock_fd = -1,
                           .listen_fd = -1,
                           .ledger_fd = -1};
@@ -265,10 +275,11 @@ int cmd_run(const struct command_line *line)
     struct wish wish = {.gpu_mask = UINT32_MAX};
     int status;
 
-    if (command_has(line, "verbose")) {
+    if (command_has(line, "verbose"))
         log_set_level(LOG_LEVEL_INFO);
-        (void)setenv("VGPU_LOG", "info", 0); /* for the supervisor */
-    }
+    status = check_log(command_value(line, "log"));
+    if (status)
+        return status;
     if (command_has(line, "adopt"))
         return adopt(line);
     if (!line->operand_count)

@@ -7,6 +7,8 @@
 #include "utils/log.h"
 #include "utils/parse.h"
 
+#include <errno.h>
+
 /* `set NAME --compute 60%`: the options stand behind the name. */
 static int read_rest(const struct command_line *line, struct command_line *ret_rest)
 {
@@ -14,21 +16,41 @@ static int read_rest(const struct command_line *line, struct command_line *ret_r
     return command_parse(ret_rest, line->operands + 1);
 }
 
-static int read_mask(const struct command_line *line, const struct runtime *runtime,
-                     const char *name, uint32_t *ret_mask)
+/* The GPUs meant, and whether what is asked for can be had there. */
+static int check_gpus(const struct command_line *line, const struct tenant *tenant,
+                      struct message_set *set)
+{
+    int status = limit_options_read_gpus(line, tenant->cards, tenant->gpu_count, &set->gpu_mask);
+
+    for (uint32_t i = 0; !status && i < tenant->gpu_count; i++) {
+        if (!(set->gpu_mask & (1u << i)))
+            continue;
+        if (!tenant->quotas[i].is_allowed && command_has(line, "gpu"))
+            return command_usage_error(line, "--gpu: tenant '%s' does not have GPU %u",
+                                       tenant->name, tenant->cards[i].nvml_index);
+        if (tenant->quotas[i].is_allowed)
+            status = limit_options_check_memory(line, set, &tenant->cards[i]);
+    }
+    return status;
+}
+
+static int check(const struct command_line *line, const struct runtime *runtime, const char *name,
+                 struct message_set *set)
 {
     char state[RUNTIME_PATH_MAX];
     struct tenant tenant;
     struct err err;
+    int rc = runtime_path(runtime, name, "state", state, &err);
 
-    if (!command_has(line, "gpu"))
-        return COMMAND_OK;
-    if (runtime_path(runtime, name, "state", state, &err) < 0 ||
-        tenant_load(&tenant, state, &err) < 0) {
+    if (!rc)
+        rc = tenant_load(&tenant, state, &err);
+    if (rc == -ENOENT)
+        return COMMAND_OK; /* no such tenant: the request says so */
+    if (rc < 0) {
         log_error("set: %s", err.text);
         return COMMAND_FAILED;
     }
-    return limit_options_read_gpus(line, tenant.cards, tenant.gpu_count, ret_mask);
+    return check_gpus(line, &tenant, set);
 }
 
 static int change(const struct command_line *line, const char *name)
@@ -49,7 +71,7 @@ static int change(const struct command_line *line, const char *name)
         log_error("set: %s", err.text);
         return COMMAND_FAILED;
     }
-    status = read_mask(line, &runtime, name, &set.gpu_mask);
+    status = check(line, &runtime, name, &set);
     if (status)
         return status;
     if (client_set(&runtime, name, &set, &err) < 0) {

@@ -31,7 +31,8 @@ struct run {
     int supervisor_fd; /* our end of its socket */
     int words_fd;      /* what it writes to stderr */
     int signal_fd;
-    sigset_t old_mask;
+    int failure_fd; /* says why the command could not be executed, or just ends; -1: it ended */
+    sigset_t early; /* signals that came before there was a command to have them */
     uint64_t supervisor_ns; /* when it was started */
     int failures;
     bool has_ended; /* the command */
@@ -48,17 +49,18 @@ static _Noreturn void be_supervisor(const struct run *run, int front_fd, int wor
         .runtime = &front->runtime,
         .name = front->name,
         .log_path = front->log_path,
+        .is_verbose = front->is_verbose,
         .listen_fd = front->listen_fd,
         .ledger_fd = front->ledger_fd,
         .front_fd = front_fd,
         .words_fd = words_fd,
         .is_successor = is_successor,
     };
-    int ours[] = {run->supervisor_fd, run->words_fd, run->signal_fd};
+    int ours[] = {run->supervisor_fd, run->words_fd, run->signal_fd, run->failure_fd};
 
     for (size_t i = 0; i < ARRAY_LENGTH(ours); i++)
         attr_close(&ours[i]); /* else it would keep the front's end open, and not see it die */
-    (void)sigprocmask(SIG_SETMASK, &run->old_mask, NULL);
+    (void)sigprocmask(SIG_SETMASK, &front->old_mask, NULL);
     _exit(supervise(&config));
 }
 
@@ -136,7 +138,8 @@ static void execute_command(const struct run *run, char **argv, int failure_fd)
     if (!rc)
         rc = launch_set_environment(control, front->is_closed, front->visible, &err);
     if (!rc) {
-        (void)sigprocmask(SIG_SETMASK, &run->old_mask, NULL);
+        (void)sigaction(SIGCHLD, &front->old_child, NULL);
+        (void)sigprocmask(SIG_SETMASK, &front->old_mask, NULL);
         failure.status = launch_execute(argv, &err);
     }
     (void)str_format(failure.text, sizeof(failure.text), "%s", err.text); /* cut at worst */
@@ -145,37 +148,19 @@ static void execute_command(const struct run *run, char **argv, int failure_fd)
     _exit(failure.status);
 }
 
-/* Returns 0 once it runs, or the exit status after saying what is wrong. */
-static int start_command(struct run *run, char **argv)
+/* What comes is why the command failed, and its exit status follows; if nothing, it executed. */
+static void read_failure(struct run *run)
 {
-    CLEANUP_CLOSE int read_fd = -1;
     struct start_failure failure;
-    int ends[2];
-    ssize_t length;
+    ssize_t length = run->failure_fd < 0 ? -1 : read(run->failure_fd, &failure, sizeof(failure));
 
-    if (pipe2(ends, O_CLOEXEC) < 0) {
-        log_error("run: make a pipe for the command: %d", errno);
-        return COMMAND_FAILED;
-    }
-    read_fd = ends[0];
-    run->command = fork();
-    if (!run->command)
-        execute_command(run, argv, ends[1]);
-    attr_close(&ends[1]);
-    if (run->command < 0) {
-        log_error("run: start the command: %d", errno);
-        return COMMAND_FAILED;
-    }
-    tell_command(run);
-    do {
-        length = read(read_fd, &failure, sizeof(failure));
-    } while (length < 0 && errno == EINTR);
+    if (length < 0)
+        return;
+    attr_close(&run->failure_fd);
     if (length != sizeof(failure))
-        return 0; /* it executed, which closed the pipe */
-    (void)waitpid(run->command, NULL, 0);
+        return;
     failure.text[sizeof(failure.text) - 1] = '\0';
     log_error("run: %s", failure.text);
-    return failure.status;
 }
 
 /* --- waiting --- */
@@ -199,18 +184,26 @@ static void on_supervisor_end(struct run *run, int status)
     }
     if (start_supervisor(run, true, &err) < 0)
         log_error("%s", err.text);
+    else
+        log_info("the supervisor of '%s' was lost; %d follows it", run->front->name,
+                 (int)run->supervisor);
 }
 
-/* Stopped from the terminal: stop as well, so that the shell notices, and go on together. */
-static void stop_together(const struct run *run)
+/*
+ * Stopped from the terminal: stop as well, so that the shell notices, and go on together. Who sends
+ * SIGSTOP to the command alone continues it alone as well, and would leave us behind.
+ */
+static void stop_together(const struct run *run, int number)
 {
+    if (number == SIGSTOP)
+        return;
     (void)raise(SIGSTOP);
     (void)kill(run->command, SIGCONT);
 }
 
 static void reap(struct run *run)
 {
-    int status;
+    int status, supervisor_status = -1;
     pid_t pid;
 
     while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0) {
@@ -218,14 +211,16 @@ static void reap(struct run *run)
             /* It promises instants that it cannot keep now: its successor can. */
             (void)kill(run->supervisor, SIGKILL);
         } else if (pid == run->supervisor) {
-            on_supervisor_end(run, status);
+            supervisor_status = status;
         } else if (pid == run->command && WIFSTOPPED(status)) {
-            stop_together(run);
+            stop_together(run, WSTOPSIG(status));
         } else if (pid == run->command) {
             run->has_ended = true;
             run->status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
         }
     }
+    if (supervisor_status >= 0) /* now that it is known whether it ended with the command */
+        on_supervisor_end(run, supervisor_status);
 }
 
 static void on_signal(struct run *run)
@@ -260,7 +255,8 @@ static void wait_events(struct run *run, int timeout_ms)
 {
     struct pollfd fds[] = {{.fd = run->signal_fd, .events = POLLIN},
                            {.fd = run->supervisor_fd, .events = POLLIN},
-                           {.fd = run->words_fd, .events = POLLIN}};
+                           {.fd = run->words_fd, .events = POLLIN},
+                           {.fd = run->failure_fd, .events = POLLIN}};
 
     if (poll(fds, ARRAY_LENGTH(fds), timeout_ms) <= 0)
         return;
@@ -268,10 +264,55 @@ static void wait_events(struct run *run, int timeout_ms)
         pass_words(run);
     else if (fds[2].revents)
         attr_close(&run->words_fd);
+    if (fds[3].revents)
+        read_failure(run);
     if (fds[1].revents)
         on_front_message(run);
     if (fds[0].revents)
         on_signal(run);
+}
+
+/* --- begin and end --- */
+
+static void keep_early(struct run *run)
+{
+    struct signalfd_siginfo info;
+
+    (void)sigemptyset(&run->early);
+    while (read(run->signal_fd, &info, sizeof(info)) == sizeof(info))
+        if (info.ssi_signo == SIGCHLD)
+            reap(run);
+        else
+            (void)sigaddset(&run->early, (int)info.ssi_signo);
+}
+
+static void pass_early(const struct run *run)
+{
+    for (int number = 1; number < NSIG; number++)
+        if (sigismember(&run->early, number) > 0)
+            (void)kill(run->command, number); /* it has them blocked until it executes */
+}
+
+static int start_command(struct run *run, char **argv, struct err *err)
+{
+    CLEANUP_CLOSE int write_fd = -1;
+    int ends[2];
+
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
+        return err_set(err, errno, "make a pipe for the command");
+    run->failure_fd = ends[0];
+    write_fd = ends[1];
+    keep_early(run);
+    run->command = fork();
+    if (run->command < 0)
+        return err_set(err, errno, "start the command");
+    if (!run->command)
+        execute_command(run, argv, write_fd);
+    log_info("'%s' runs as process %d of tenant '%s', with supervisor %d", argv[0],
+             (int)run->command, run->front->name, (int)run->supervisor);
+    pass_early(run);
+    tell_command(run);
+    return 0;
 }
 
 /*
@@ -288,15 +329,19 @@ static void wait_for_supervisor(struct run *run)
     }
 }
 
-static int block_signals(struct run *run, struct err *err)
+void front_block_signals(struct front *front)
 {
-    sigset_t mask;
+    (void)sigfillset(&front->mask); /* those that cannot be blocked are left out by the kernel */
+    (void)sigdelset(&front->mask, SIGTTIN);
+    (void)sigdelset(&front->mask, SIGTTOU);
+    (void)sigprocmask(SIG_BLOCK, &front->mask, &front->old_mask); /* cannot fail for these */
+    /* Where it is ignored no end of a child is seen. The command has it as it was. */
+    (void)sigaction(SIGCHLD, &(struct sigaction){.sa_handler = SIG_DFL}, &front->old_child);
+}
 
-    (void)sigfillset(&mask); /* those that cannot be blocked are left out by the kernel */
-    (void)sigdelset(&mask, SIGTTIN);
-    (void)sigdelset(&mask, SIGTTOU);
-    (void)sigprocmask(SIG_BLOCK, &mask, &run->old_mask);
-    run->signal_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+static int watch_signals(struct run *run, struct err *err)
+{
+    run->signal_fd = signalfd(-1, &run->front->mask, SFD_CLOEXEC | SFD_NONBLOCK);
     return run->signal_fd < 0 ? err_set(err, errno, "watch signals") : 0;
 }
 
@@ -312,43 +357,45 @@ static int fail(struct run *run, const char *words)
     return COMMAND_FAILED;
 }
 
+static void run_init(struct run *run, struct front *front)
+{
+    *run = (struct run){.front = front,
+                        .command = -1,
+                        .supervisor = -1,
+                        .supervisor_fd = -1,
+                        .words_fd = -1,
+                        .signal_fd = -1,
+                        .failure_fd = -1};
+}
+
 int front_run(struct front *front, char **argv)
 {
-    struct run run = {.front = front,
-                      .command = -1,
-                      .supervisor = -1,
-                      .supervisor_fd = -1,
-                      .words_fd = -1,
-                      .signal_fd = -1};
     struct err err = {0};
-    int status;
+    struct run run;
 
-    if (block_signals(&run, &err) < 0 || start_supervisor(&run, false, &err) < 0 ||
-        wait_ready(&run, &err) < 0)
+    run_init(&run, front);
+    if (watch_signals(&run, &err) < 0 || start_supervisor(&run, false, &err) < 0 ||
+        wait_ready(&run, &err) < 0 || start_command(&run, argv, &err) < 0)
         return fail(&run, err.text);
-    status = start_command(&run, argv);
-    run.has_ended = status != 0;
     while (!run.has_ended)
         wait_events(&run, -1);
+    read_failure(&run);
     wait_for_supervisor(&run);
     pass_words(&run);
-    return status ? status : run.status;
+    return run.status;
 }
 
 int front_adopt(struct front *front)
 {
-    struct run run = {.front = front,
-                      .command = -1,
-                      .supervisor = -1,
-                      .supervisor_fd = -1,
-                      .words_fd = -1,
-                      .signal_fd = -1};
     struct err err = {0};
+    struct run run;
 
-    (void)sigprocmask(SIG_BLOCK, NULL, &run.old_mask);
+    (void)sigprocmask(SIG_BLOCK, NULL, &front->old_mask); /* as it is; cannot fail */
+    run_init(&run, front);
     if (start_supervisor(&run, true, &err) < 0 || wait_ready(&run, &err) < 0) {
         log_error("run: %s", err.text);
         return COMMAND_FAILED;
     }
+    log_info("tenant '%s' has supervisor %d", front->name, (int)run.supervisor);
     return COMMAND_OK;
 }

@@ -7,6 +7,7 @@
 #include "utils/attr.h"
 #include "utils/err.h"
 
+#include <signal.h>
 #include <stdbool.h>
 
 struct front {
@@ -15,9 +16,18 @@ struct front {
     const char *log_path; /* NULL: none */
     const char *visible;  /* CUDA_VISIBLE_DEVICES for the command; NULL: as it is */
     bool is_closed;       /* --on-loss closed */
+    bool is_verbose;      /* the supervisor says what it does */
     int lock_fd, listen_fd;
     int ledger_fd; /* -1: an adopted tenant's guests bring it */
+    sigset_t mask, old_mask;
+    struct sigaction old_child; /* of SIGCHLD */
 };
+
+/*
+ * Before the tenant's name is claimed: from here on a signal does not end us, so that nothing is
+ * left behind; those that come before the command runs are passed on to it.
+ */
+void front_block_signals(struct front *front);
 
 /* Runs the command; returns the exit status. What goes wrong is said on stderr. */
 int front_run(struct front *front, char **argv);

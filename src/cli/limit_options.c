@@ -30,6 +30,16 @@ static int read_memory(const struct command_line *line, struct message_set *set)
     return COMMAND_OK;
 }
 
+int limit_options_check_memory(const struct command_line *line, const struct message_set *set,
+                               const struct gpus_card *card)
+{
+    if (!(set->fields & MESSAGE_SET_MEMORY) || set->memory_milli_percent ||
+        set->memory_bytes == REGION_NO_LIMIT || set->memory_bytes <= card->memory_bytes)
+        return COMMAND_OK;
+    return command_usage_error(line, "--memory: GPU %u has only %lluMiB", card->nvml_index,
+                               (unsigned long long)(card->memory_bytes >> 20));
+}
+
 static int read_compute(const struct command_line *line, struct message_set *set)
 {
     const char *text = command_value(line, "compute");
@@ -107,6 +117,19 @@ static int find_gpu(const char *text, const struct gpus_card *cards, uint32_t co
     return -1;
 }
 
+static int unknown_gpu(const struct command_line *line, const char *text,
+                       const struct gpus_card *cards, uint32_t count)
+{
+    char indices[GPUS_MAX * 4];
+    struct str str;
+
+    str_init(&str, indices, sizeof(indices));
+    for (uint32_t i = 0; i < count; i++)
+        str_add(&str, "%s%u", i ? ", " : "", cards[i].nvml_index);
+    return command_usage_error(line, "--gpu: no GPU '%s' answers here (%s, or a UUID)", text,
+                               indices);
+}
+
 int limit_options_read_gpus(const struct command_line *line, const struct gpus_card *cards,
                             uint32_t count, uint32_t *ret_mask)
 {
@@ -118,9 +141,7 @@ int limit_options_read_gpus(const struct command_line *line, const struct gpus_c
         int position = find_gpu(values[i], cards, count);
 
         if (position < 0)
-            return command_usage_error(line,
-                                       "--gpu: there is no GPU '%s' here (0 to %u, or a UUID)",
-                                       values[i], count - 1);
+            return unknown_gpu(line, values[i], cards, count);
         mask |= 1u << position;
     }
     *ret_mask = given ? mask : UINT32_MAX;

@@ -20,3 +20,7 @@ int limit_options_read(const struct command_line *line, struct message_set *ret_
 /* Which of the cards --gpu means: a mask of their positions, all where it was not given. */
 int limit_options_read_gpus(const struct command_line *line, const struct gpus_card *cards,
                             uint32_t count, uint32_t *ret_mask) MUST_CHECK;
+
+/* COMMAND_USAGE, after saying so, where more memory is asked for than the card has. */
+int limit_options_check_memory(const struct command_line *line, const struct message_set *set,
+                               const struct gpus_card *card) MUST_CHECK;

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define TITLE_MAX 4096
@@ -34,7 +35,18 @@ static void set_title(const char *name)
     (void)str_format(words, (size_t)length, "%s", title); /* cut at worst */
 }
 
-static void open_log(const char *path)
+/* A duplicate for each of the driver's files that the tenant has open, and a socket a process. */
+static void allow_files(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit); /* up to there it is always allowed */
+}
+
+static void open_log(const char *path, bool is_verbose)
 {
     const char *level = getenv("VGPU_LOG");
     int fd;
@@ -43,11 +55,13 @@ static void open_log(const char *path)
         log_set_level(LOG_LEVEL_DEBUG);
     else if (level && str_equals(level, "info"))
         log_set_level(LOG_LEVEL_INFO);
+    else if (!level && (path || is_verbose))
+        log_set_level(LOG_LEVEL_INFO); /* who wants a log wants to read in it */
     if (!path)
         return;
     fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (fd < 0)
-        log_warn("log file '%s' cannot be opened: %d", path, errno);
+        log_warn("log file '%s' cannot be opened: %s", path, strerror(errno));
     else
         log_set_fd(fd);
 }
@@ -94,8 +108,9 @@ int supervise(const struct supervise *supervise)
     int rc;
 
     leave_terminal(supervise->words_fd);
+    allow_files();
     make_room();
-    open_log(supervise->log_path);
+    open_log(supervise->log_path, supervise->is_verbose);
     rc = runtime_path(supervise->runtime, supervise->name, "state", state, &err);
     if (!rc)
         rc = tenant_load(&config.tenant, state, &err);
@@ -103,7 +118,7 @@ int supervise(const struct supervise *supervise)
         set_title(config.tenant.name);
         rc = server_run(&config, &err);
     }
-    if (rc < 0)
+    if (rc < 0 && server_tell(config.front_fd, SERVER_FAILED, err.text) < 0)
         log_error("tenant '%s': %s", config.tenant.name, err.text);
     return rc < 0 ? COMMAND_FAILED : COMMAND_OK;
 }

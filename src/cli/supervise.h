@@ -13,7 +13,7 @@ struct supervise {
     const char *name;
     const char *log_path;                         /* NULL: none */
     int listen_fd, ledger_fd, front_fd, words_fd; /* words_fd: where stderr goes */
-    bool is_successor;
+    bool is_successor, is_verbose;
 };
 
 /* Serves until the tenant is gone; returns the exit status. */

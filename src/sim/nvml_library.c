@@ -70,7 +70,7 @@ static nvmlReturn_t start(void)
 
     if (session_open(&state.session) < 0)
         return NVML_ERROR_DRIVER_NOT_LOADED;
-    count = wire_call_query(WIRE_QUERY_GPUS, 0, infos, sizeof(infos));
+    count = wire_call_query(WIRE_QUERY_NVML_GPUS, 0, infos, sizeof(infos));
     if (count < 0) {
         session_close(&state.session);
         return NVML_ERROR_DRIVER_NOT_LOADED;

@@ -42,6 +42,7 @@ void reactor_block_signals(sigset_t *ret_before)
     for (size_t i = 0; i < ARRAY_LENGTH(forwarded); i++)
         (void)sigaddset(&set, forwarded[i]);
     (void)sigprocmask(SIG_BLOCK, &set, ret_before);
+    (void)signal(SIGCHLD, SIG_DFL); /* ignored by who starts us, the command's end went unseen */
 }
 
 static int open_signals(void)

@@ -139,7 +139,7 @@ static int add_rows(struct machine *machine, const struct wire_request *request,
     const struct board *board = machine_board(machine, request->index);
     uint64_t sampled_us;
 
-    if (request->query == WIRE_QUERY_GPUS) {
+    if (request->query == WIRE_QUERY_GPUS || request->query == WIRE_QUERY_NVML_GPUS) {
         for (uint32_t i = 0; i < MACHINE_BOARDS_MAX; i++) {
             if (machine_board(machine, i))
                 add_gpu(rows, machine_board(machine, i));
@@ -173,7 +173,7 @@ void service_answer(struct machine *machine, const struct wire_request *request,
 {
     struct rows rows = {.bytes = bytes, .size = size};
 
-    if (machine->faults.no_nvml) {
+    if (machine->faults.no_nvml && request->query != WIRE_QUERY_GPUS) {
         reply->error = ENODEV;
         return;
     }

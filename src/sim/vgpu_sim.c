@@ -119,7 +119,7 @@ static int read_option(struct arguments *arguments, int option, struct err *err)
         print_help();
         exit(0);
     default:
-        return err_say(err, EINVAL, "see vgpu-sim --help");
+        return err_say(err, EINVAL, "see vgpu sim --help");
     }
 }
 
@@ -145,7 +145,7 @@ static int read_arguments(struct arguments *arguments, int argc, char **argv, st
     }
     arguments->command = argv + optind;
     if (!arguments->set_fault && !arguments->command[0])
-        return err_say(err, EINVAL, "no command to run; see vgpu-sim --help");
+        return err_say(err, EINVAL, "no command to run; see vgpu sim --help");
     return 0;
 }
 
@@ -177,7 +177,7 @@ static int send_fault(const char *text, struct err *err)
         sock_receive(fd, &reply, sizeof(reply), NULL, REPLY_TIMEOUT_MS) != (ssize_t)sizeof(reply))
         return err_say(err, EIO, "the simulated machine does not answer");
     if (reply.error != 0)
-        return err_say(err, EINVAL, "no fault like '%s'; see vgpu-sim --help", text);
+        return err_say(err, EINVAL, "no fault like '%s'; see vgpu sim --help", text);
     return 0;
 }
 

@@ -106,10 +106,11 @@ struct wire_reply {
 /* Rows follow the reply's struct; args_bytes is their size in all. */
 enum wire_query {
     WIRE_QUERY_GPUS =
-        1, /* one struct wire_gpu for each GPU NVML can see, `index` is not looked at */
+        1, /* one struct wire_gpu for each GPU that can be seen, `index` is not looked at */
     WIRE_QUERY_PROCESSES, /* struct wire_process: those that hold memory or channels on the GPU */
     WIRE_QUERY_SAMPLES,   /* struct wire_sample: GPU utilisation, one each 200 ms, oldest first */
     WIRE_QUERY_UTILISATIONS, /* struct wire_sample per pid over the last second or so */
+    WIRE_QUERY_NVML_GPUS,    /* as WIRE_QUERY_GPUS, of NVML, which may be said not to start */
 };
 
 struct wire_gpu {

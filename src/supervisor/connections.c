@@ -18,6 +18,7 @@
 
 #define MESSAGES_A_TURN 64 /* of one connection, so that a flood starves nobody */
 #define CONNECTIONS_MAX 1024
+#define OF_ONE_MOST     16 /* connections of one process, so that none keeps the others out */
 #define EXPIRY_MS       10 /* while a guest is lost: most are dead, which shows at once */
 
 /* One accepted socket: of whoever, until its HELLO or its first request says. */
@@ -176,7 +177,7 @@ static int on_guest_hello(struct connection *connection, struct sock_fds *fds)
     connection->guest = guests_join(connections->config.guests, connection->fd,
                                     connection->peer.pid, fds->count == 2);
     if (!connection->guest)
-        return -EPROTO;
+        return -ECONNRESET; /* gone already, or guests_join() has said what is wrong */
     watch_death(connection);
     return 0;
 }
@@ -227,6 +228,8 @@ static int on_set(const struct connection *connection, const struct message_set 
     if (rc < 0)
         return reply(connection, rc, err.text);
     tenant_apply(config->tenant, config->control, config->controller);
+    log_info("tenant '%s': process %d changed its limits", config->tenant->name,
+             (int)connection->peer.pid);
     rc = tenant_save(config->tenant, config->state_path, &err);
     if (rc < 0)
         (void)err_wrap(&err, "the change holds, but is lost with this supervisor");
@@ -277,7 +280,9 @@ static bool receive_one(struct connection *connection)
         attr_close(&fds.values[i]);
     if (rc >= 0)
         return true;
-    if (length > 0)
+    /* Not where it is only gone. */
+    if ((length == -EMSGSIZE || (length > 0 && rc == -EPROTO)) &&
+        guests_may_complain(connection->owner->config.guests))
         log_warn("process %d sent '%s' what is no message of version %u; its connection is ended",
                  (int)connection->peer.pid, connection->owner->config.tenant->name,
                  MESSAGE_VERSION);
@@ -321,6 +326,17 @@ static void open_connection(struct connections *connections, int fd, const struc
     (void)uv_poll_start(&connection->poll, UV_READABLE | UV_DISCONNECT, on_readable);
 }
 
+static bool is_welcome(const struct connections *connections, const struct sock_peer *peer)
+{
+    uint32_t count = 0;
+
+    if ((peer->uid != geteuid() && peer->uid != 0) || connections->count >= CONNECTIONS_MAX)
+        return false;
+    LIST_EACH(node, &connections->head)
+    count += CONTAINER_OF(node, struct connection, node)->peer.pid == peer->pid;
+    return count < OF_ONE_MOST;
+}
+
 static void on_connect(uv_poll_t *handle, int status, int events)
 {
     struct connections *connections = handle->data;
@@ -332,8 +348,7 @@ static void on_connect(uv_poll_t *handle, int status, int events)
                          SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
         struct sock_peer peer;
 
-        if (sock_get_peer(&peer, fd, NULL) < 0 || (peer.uid != geteuid() && peer.uid != 0) ||
-            connections->count >= CONNECTIONS_MAX)
+        if (sock_get_peer(&peer, fd, NULL) < 0 || !is_welcome(connections, &peer))
             attr_close(&fd);
         else
             open_connection(connections, fd, &peer);

@@ -172,8 +172,8 @@ static void give_up(struct governor *governor, const char *why)
     if (governor->state.engine == REGION_ENGINE_MEMORY_ONLY)
         return;
     governor->state.engine = REGION_ENGINE_MEMORY_ONLY;
-    log_warn("GPU %u: %s, so that compute limits have no effect there; the memory limit holds",
-             governor->card->nvml_index, why);
+    log_info("GPU %u: %s, so that compute limits have no effect there; the memory limit holds",
+             governor->card->nvml_index, why); /* people are told by the front, once */
 }
 
 /* From then on the newest disable has had its effect. */

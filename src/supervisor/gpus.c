@@ -13,6 +13,7 @@
 
 struct gpus {
     uint32_t count;
+    uint32_t silent_count; /* cards that are there and do not answer */
     struct gpus_card cards[GPUS_MAX];
     char driver_version[80];
     struct telemetry *telemetry; /* NULL: not loaded, or none here */
@@ -120,20 +121,40 @@ static int compare_bus(const void *a, const void *b)
     return strcmp(left->pci_bus_id, right->pci_bus_id); /* fixed width: text order is bus order */
 }
 
-/* A card that does not answer is left out, as NVML leaves it out. */
+/* One whose node we may not have, as in a container, is not there for NVML either. */
+static bool is_hidden(int rc)
+{
+    return rc == -ENOENT || rc == -EPERM || rc == -EACCES;
+}
+
+/* NVML counts all cards in the order of their bus, those too that have stopped to answer. */
+static void count_cards(struct gpus *gpus, const struct gpus_card *silent)
+{
+    qsort(gpus->cards, gpus->count, sizeof(gpus->cards[0]), compare_bus);
+    for (uint32_t i = 0; i < gpus->count; i++) {
+        gpus->cards[i].nvml_index = i;
+        for (uint32_t k = 0; k < gpus->silent_count; k++)
+            gpus->cards[i].nvml_index += compare_bus(&silent[k], &gpus->cards[i]) < 0;
+    }
+}
+
 static int read_cards(struct gpus *gpus, const struct inquiry *inquiry, struct err *err)
 {
     struct rm_card_info infos[RM_CARDS_MAX];
+    struct gpus_card silent[RM_CARDS_MAX], card;
 
     memset(infos, 0, sizeof(infos));
     if (ioctl(inquiry->fd, RM_REQUEST(RM_NR_CARD_INFO, sizeof(infos)), infos) < 0)
         return err_set(err, errno, "ask the driver for its GPUs");
-    for (uint32_t i = 0; i < RM_CARDS_MAX && gpus->count < GPUS_MAX; i++)
-        if (infos[i].is_valid && read_card(inquiry, &infos[i], &gpus->cards[gpus->count]) == 0)
-            gpus->count++;
-    qsort(gpus->cards, gpus->count, sizeof(gpus->cards[0]), compare_bus);
-    for (uint32_t i = 0; i < gpus->count; i++)
-        gpus->cards[i].nvml_index = i;
+    for (uint32_t i = 0; i < RM_CARDS_MAX && gpus->count < GPUS_MAX; i++) {
+        int rc = infos[i].is_valid ? read_card(inquiry, &infos[i], &card) : -ENOENT;
+
+        if (!rc)
+            gpus->cards[gpus->count++] = card;
+        else if (!is_hidden(rc))
+            silent[gpus->silent_count++] = card;
+    }
+    count_cards(gpus, silent);
     return gpus->count ? 0 : err_say(err, ENODEV, "the NVIDIA driver here has no GPU that answers");
 }
 
@@ -180,6 +201,11 @@ void gpus_close(struct gpus *gpus)
 uint32_t gpus_count(const struct gpus *gpus)
 {
     return gpus->count;
+}
+
+uint32_t gpus_silent_count(const struct gpus *gpus)
+{
+    return gpus->silent_count;
 }
 
 const struct gpus_card *gpus_card(const struct gpus *gpus, uint32_t position)

@@ -28,7 +28,8 @@ struct gpus; /* one per process; not thread-safe: one thread uses it */
 int gpus_open(struct gpus **ret_gpus, struct err *err) MUST_CHECK;
 void gpus_close(struct gpus *gpus);
 
-uint32_t gpus_count(const struct gpus *gpus);
+uint32_t gpus_count(const struct gpus *gpus); /* that answer */
+uint32_t gpus_silent_count(const struct gpus *gpus);
 const struct gpus_card *gpus_card(const struct gpus *gpus, uint32_t position);
 const char *gpus_driver_version(const struct gpus *gpus); /* "" where not known */
 

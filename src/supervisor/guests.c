@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define COMPLAINTS_MAX 20
+
 void guests_init(struct guests *guests, struct region_control *control,
                  struct controller *controller)
 {
@@ -20,13 +22,21 @@ void guests_init(struct guests *guests, struct region_control *control,
     list_init(&guests->head);
 }
 
+bool guests_may_complain(struct guests *guests)
+{
+    if (guests->complaint_count == COMPLAINTS_MAX)
+        return false;
+    guests->complaint_count++;
+    return true;
+}
+
 /* --- coming --- */
 
 static void reap_row(struct guests *guests, const struct ledger_row *row)
 {
     int rc = ledger_reap(guests->ledger, row);
 
-    if (rc < 0 && rc != -ESTALE)
+    if (rc < 0 && rc != -ESTALE && guests_may_complain(guests))
         log_warn("the ledger's row %u is not freed: %d", row->index, rc);
 }
 
@@ -144,6 +154,7 @@ static void close_files(struct guests *guests, struct guest *guest, bool is_free
 
 static void forget(struct guests *guests, struct guest *guest)
 {
+    log_info("process %d (%s) left '%s'", (int)guest->pid, guest->comm, guests->control->name);
     add_counters(&guests->gone, &guest->counters);
     list_remove(&guest->node);
     guests->count--;
@@ -186,7 +197,7 @@ struct guest *guests_join(struct guests *guests, int socket_fd, pid_t pid, bool 
     for (size_t i = 0; i < GUEST_FILES_MAX; i++)
         guest->files[i].fd = -1;
     rc = guest->pid_fd < 0 ? guest->pid_fd : attach(guests, guest, is_again);
-    if (rc < 0)
+    if (rc < 0 && guests_may_complain(guests))
         log_warn("process %d of '%s' gets no row in the memory ledger: %d", (int)pid,
                  guests->control->name, rc);
     if (welcome(guests, guest, rc) < 0 || rc < 0) {
@@ -198,6 +209,7 @@ struct guest *guests_join(struct guests *guests, int socket_fd, pid_t pid, bool 
     }
     list_append(&guests->head, &guest->node);
     guests->count++;
+    log_info("process %d (%s) joined '%s'", (int)pid, guest->comm, guests->control->name);
     if (guests->is_arming)
         send_arm(guests, guest);
     return guest;
@@ -229,9 +241,9 @@ static void drop_file(struct guests *guests, struct guest *guest, struct guest_f
 }
 
 /* A guest can send as many as it likes: the log is not to be filled with them. */
-static void say_too_much(const struct guests *guests, struct guest *guest, const char *what)
+static void say_too_much(struct guests *guests, struct guest *guest, const char *what)
 {
-    if (!guest->is_too_much_said)
+    if (!guest->is_too_much_said && guests_may_complain(guests))
         log_warn("process %d of '%s' has more %s than can be governed; the rest are not",
                  (int)guest->pid, guests->control->name, what);
     guest->is_too_much_said = true;

@@ -66,10 +66,14 @@ struct guests {
     uint32_t nonce;
     bool is_arming;
     struct message_counters gone; /* sums of guests that have left */
+    uint32_t complaint_count;
 };
 
 void guests_init(struct guests *guests, struct region_control *control,
                  struct controller *controller);
+
+/* Whether there is to be a warning about what a process sent: not as often as it likes. */
+bool guests_may_complain(struct guests *guests);
 
 /* A guest's HELLO: gives it a row and answers WELCOME. NULL where it cannot (it was answered). */
 struct guest *guests_join(struct guests *guests, int socket_fd, pid_t pid, bool is_again);

@@ -55,6 +55,10 @@ void process_comm(pid_t pid, char *ret_comm, size_t size)
     end = strchr(ret_comm, '\n');
     if (end)
         *end = '\0';
+    /* A process may call itself anything: what reaches terminals and JSON is plain. */
+    for (char *at = ret_comm; *at; at++)
+        if (*at < ' ' || *at > '~')
+            *at = '?';
 }
 
 int process_open(pid_t pid)

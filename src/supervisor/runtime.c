@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define LOCK_TRIES    3
+#define LOCK_TRIES    10
 #define LOCK_RETRY_NS (10 * NS_PER_MS)
 
 static int find_base(struct runtime *runtime, struct err *err)
@@ -91,6 +91,8 @@ static int lock_tenant(const struct runtime *runtime, const char *name, int *ret
     if (rc < 0)
         return rc;
     fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0 && errno == ENOENT)
+        return -EWOULDBLOCK; /* somebody cleans up at this moment */
     if (fd < 0)
         return err_set(err, errno, "open '%s'", path);
     if (flock(fd, LOCK_EX | LOCK_NB) < 0)
@@ -119,7 +121,7 @@ int runtime_claim(const struct runtime *runtime, const char *name, bool adopt, i
                   struct err *err)
 {
     CLEANUP_CLOSE int fd = -1;
-    char control[RUNTIME_PATH_MAX], state[RUNTIME_PATH_MAX];
+    char directory[RUNTIME_PATH_MAX], control[RUNTIME_PATH_MAX], state[RUNTIME_PATH_MAX];
     int rc = runtime_path(runtime, name, "control", control, err);
     bool is_left, is_alive;
 
@@ -129,8 +131,11 @@ int runtime_claim(const struct runtime *runtime, const char *name, bool adopt, i
         rc = lock_patiently(runtime, name, &fd, err);
     if (rc == -EWOULDBLOCK)
         return RUNTIME_TAKEN;
-    if (rc < 0)
+    if (rc < 0) {
+        if (runtime_path(runtime, name, NULL, directory, NULL) == 0)
+            (void)rmdir(directory); /* made a moment ago, or somebody's and not empty */
         return rc;
+    }
     is_left = access(state, F_OK) == 0;
     is_alive = is_left && process_has_tenant(control);
     if (adopt && !is_alive) {
@@ -145,19 +150,6 @@ int runtime_claim(const struct runtime *runtime, const char *name, bool adopt, i
     }
     *ret_lock_fd = TAKE_FD(fd);
     return RUNTIME_CLAIMED;
-}
-
-bool runtime_is_abandoned(const struct runtime *runtime, const char *name)
-{
-    CLEANUP_CLOSE int fd = -1;
-    char path[RUNTIME_PATH_MAX];
-
-    if (runtime_path(runtime, name, "lock", path, NULL) < 0)
-        return false;
-    fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0)
-        return errno == ENOENT;
-    return flock(fd, LOCK_SH | LOCK_NB) == 0;
 }
 
 void runtime_remove(const struct runtime *runtime, const char *name)
@@ -189,4 +181,27 @@ int runtime_each(const struct runtime *runtime, runtime_visit *visit, void *cont
             rc = visit(context, entry->d_name);
     (void)closedir(dir);
     return rc;
+}
+
+static int sweep(void *context, const char *name)
+{
+    const struct runtime *runtime = context;
+    CLEANUP_CLOSE int fd = -1;
+    char control[RUNTIME_PATH_MAX], lock[RUNTIME_PATH_MAX];
+
+    if (runtime_path(runtime, name, "control", control, NULL) < 0 ||
+        runtime_path(runtime, name, "lock", lock, NULL) < 0)
+        return 0;
+    fd = open(lock, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 && is_same_file(fd, lock) &&
+        !process_has_tenant(control))
+        runtime_remove(runtime, name);
+    return 0;
+}
+
+void runtime_sweep(const struct runtime *runtime)
+{
+    struct runtime copy = *runtime;
+
+    (void)runtime_each(runtime, sweep, &copy); /* what cannot be read need not be clean */
 }

@@ -42,12 +42,12 @@ enum runtime_claim {
 int runtime_claim(const struct runtime *runtime, const char *name, bool adopt, int *ret_lock_fd,
                   struct err *err) MUST_CHECK;
 
-/* Whether neither front nor supervisor of the tenant lives. */
-bool runtime_is_abandoned(const struct runtime *runtime, const char *name);
-
 /* Removes what a tenant left; whoever calls holds its lock or knows that nobody does. */
 void runtime_remove(const struct runtime *runtime, const char *name);
 
 /* Calls back for each name in the directory, until that returns other than 0, which it returns. */
 typedef int runtime_visit(void *context, const char *name);
 int runtime_each(const struct runtime *runtime, runtime_visit *visit, void *context);
+
+/* Removes what is left of tenants of which nobody lives. */
+void runtime_sweep(const struct runtime *runtime);

@@ -20,6 +20,10 @@
 
 #define TICK_MS 500
 
+#define WORDS_INERT                                                                                 \
+    "the GPU's scheduler does not obey on this machine: compute limits have no effect, the memory " \
+    "limit holds (see vgpu doctor)"
+
 struct server {
     const struct server_config *config;
     struct tenant tenant;
@@ -34,20 +38,19 @@ struct server {
     struct guests guests;
     struct peers *peers;
     struct connections connections;
-    bool has_warned_engine, is_ending, is_front_open;
+    bool has_warned_engine, is_ending, is_front_open, knows_command;
 };
 
 /* --- the front and the command --- */
 
-static void tell_front(const struct server *server, enum server_word word, const char *text)
+int server_tell(int front_fd, enum server_word word, const char *text)
 {
     struct server_message message = {.word = (int32_t)word};
 
-    if (server->config->front_fd < 0)
-        return;
+    if (front_fd < 0)
+        return -ENOTCONN;
     (void)str_format(message.text, sizeof(message.text), "%s", text); /* cut at worst */
-    if (sock_send(server->config->front_fd, &message, sizeof(message), NULL, 0) < 0)
-        log_info("not told to the front: %s", text);
+    return sock_send(front_fd, &message, sizeof(message), NULL, 0);
 }
 
 /* A process has left: whether the tenant has ended is looked at now and not at the next tick. */
@@ -76,13 +79,16 @@ static void watch_command(struct server *server, pid_t pid)
     struct err err;
 
     server->command_fd = process_open(pid);
+    server->knows_command = true;
     server->tenant.command_pid = pid;
     if (process_start_time(pid, &server->tenant.command_start_time) < 0)
         server->tenant.command_pid = 0;
     if (tenant_save(&server->tenant, server->state_path, &err) < 0)
         log_warn("%s", err.text);
-    if (server->command_fd < 0)
-        return; /* it has ended already; the tick sees whether anything is left */
+    if (server->command_fd < 0) {
+        look_for_end(server); /* it has ended already, and its front leaves in a moment */
+        return;
+    }
     server->command.data = server;
     if (uv_poll_init(&server->loop, &server->command, server->command_fd) == 0)
         (void)uv_poll_start(&server->command, UV_READABLE, on_command_end);
@@ -129,9 +135,8 @@ static void on_event(uv_poll_t *handle, int status, int events)
         server->has_warned_engine = true;
         server->tenant.engine = REGION_ENGINE_MEMORY_ONLY;
         store_relaxed(&server->control->engine, REGION_ENGINE_MEMORY_ONLY);
-        tell_front(server, SERVER_WARNING,
-                   "the GPU's scheduler does not obey on this machine: compute limits have no "
-                   "effect, the memory limit holds (see vgpu doctor)");
+        if (server_tell(server->config->front_fd, SERVER_WARNING, WORDS_INERT) < 0)
+            log_warn("%s", WORDS_INERT);
     }
 }
 
@@ -150,7 +155,7 @@ static void on_tick(uv_timer_t *timer)
 
     if (server->command_fd >= 0 || server->is_ending)
         return;
-    if (server->is_front_open && !server->tenant.command_pid && !server->tenant.command_start_time)
+    if (server->is_front_open && !server->knows_command)
         return; /* the front has not yet started it */
     if (!server->guests.count && !process_has_tenant(server->control_path))
         end(server);
@@ -285,6 +290,7 @@ static int begin(struct server *server, struct err *err)
     int rc;
 
     server->command_fd = -1;
+    server->knows_command = server->tenant.command_start_time != 0;
     server->tenant.generation++;
     rc = runtime_path(runtime, server->tenant.name, "state", server->state_path, err);
     if (!rc)
@@ -295,8 +301,9 @@ static int begin(struct server *server, struct err *err)
         rc = start_controller(server, err);
     if (!rc)
         rc = open_ledger(server, err);
-    if (!rc)
-        rc = tenant_save(&server->tenant, server->state_path, err);
+    /* On a full disk what was written last still holds, but for the generation. */
+    if (!rc && tenant_save(&server->tenant, server->state_path, err) < 0)
+        log_info("tenant '%s': %s", server->tenant.name, err->text);
     if (!rc && uv_loop_init(&server->loop) < 0)
         rc = err_say(err, EIO, "the event loop does not start");
     return rc;
@@ -326,15 +333,19 @@ int server_run(const struct server_config *config, struct err *err)
     rc = begin(server, err);
     if (!rc)
         rc = start_peers(server, err);
-    if (rc < 0) {
-        tell_front(server, SERVER_FAILED, err->text);
+    if (rc < 0)
         return rc; /* the process ends with this: nothing is freed one by one */
-    }
     start_loop(server);
-    tell_front(server, SERVER_READY, "");
+    if (server_tell(config->front_fd, SERVER_READY, "") < 0)
+        log_debug("tenant '%s' has no front any more", server->tenant.name);
+    log_info("tenant '%s' has its supervisor number %u", server->tenant.name,
+             server->tenant.generation);
     (void)uv_run(&server->loop, UV_RUN_DEFAULT);
-    /* No process of the tenant is left, and so no channel that could be off: nothing else is undone, since
-     * somebody waits for this process to end. */
+    log_info("tenant '%s' has no process left", server->tenant.name);
+    /*
+     * And so no channel that could be off: nothing else is undone, since somebody waits for this
+     * process to end.
+     */
     runtime_remove(config->runtime, server->tenant.name);
     return 0;
 }

@@ -34,5 +34,8 @@ struct server_message {
     char text[240];
 };
 
+/* One word to the front; a negative errno where it is not there any more. */
+int server_tell(int front_fd, enum server_word word, const char *text) MUST_CHECK;
+
 /* Serves until the tenant is gone. Returns 0, or a negative errno with words: it did not begin. */
 int server_run(const struct server_config *config, struct err *err) MUST_CHECK;

@@ -10,6 +10,12 @@
 
 #include <unistd.h>
 
+/* What is more than the card has was not counted but written by somebody who may not. */
+static uint64_t believe(uint64_t bytes, const struct gpus_card *card)
+{
+    return bytes <= card->memory_bytes ? bytes : MESSAGE_UNKNOWN;
+}
+
 static int send_tenant(int fd, const struct status_source *source)
 {
     const struct guests *guests = source->guests;
@@ -46,7 +52,10 @@ static int send_process(int fd, const struct status_source *source, const struct
     (void)str_format(message.comm, sizeof(message.comm), "%s", guest->comm); /* same size */
     for (uint32_t i = 0; i < REGION_GPUS_MAX; i++)
         message.memory_bytes[i] =
-            guest->has_row ? ledger_row_used(source->guests->ledger, guest->row.index, i) : 0;
+            guest->has_row && i < source->tenant->gpu_count
+                ? believe(ledger_row_used(source->guests->ledger, guest->row.index, i),
+                          &source->tenant->cards[i])
+                : 0;
     return sock_send(fd, &message, sizeof(message), NULL, 0);
 }
 
@@ -60,7 +69,8 @@ static int send_gpu(int fd, const struct status_source *source, uint32_t slot)
         .weight = quota->weight,
         .priority = quota->priority,
         .memory_limit_bytes = quota->memory_bytes,
-        .memory_used_bytes = source->guests->ledger ? ledger_used(source->guests->ledger, slot) : 0,
+        .memory_used_bytes =
+            source->guests->ledger ? believe(ledger_used(source->guests->ledger, slot), card) : 0,
         .card_bytes = card->memory_bytes,
         .cap_milli_percent = quota->cap_milli_percent,
     };

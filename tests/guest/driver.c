@@ -145,6 +145,11 @@ void driver_end_context(void)
     MUST(driver.cuda, "cuCtxDestroy_v2", (void *), driver.context);
 }
 
+void driver_use_context(void)
+{
+    MUST(driver.cuda, "cuCtxSetCurrent", (void *), driver.context);
+}
+
 static void load_kernel(void)
 {
     void *module;

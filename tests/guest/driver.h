@@ -31,6 +31,7 @@ void driver_free_async(uint64_t address);
 void driver_destroy_array(void *array);
 void driver_release(uint64_t handle);
 void driver_end_context(void);
+void driver_use_context(void); /* in another thread */
 
 /* Launches a kernel that does nothing; the first call loads it. */
 void driver_launch(void);

@@ -4,6 +4,7 @@
  *     memory kinds            allocates and frees in each way; after each step it prints a name and
  *                             what NVML says the process has, and waits for a line on stdin
  *     memory limit            allocates until it is refused, frees everything and allocates again
+ *     memory later            takes all it gets when a line comes on stdin, and ends with the next
  *     memory race ROUNDS SEED LIMIT_BYTES   allocates and frees at random, watching what all have
  *     memory hold BYTES       has that much until it is ended
  *     memory kill PID         kills the process and prints after how many ms its memory was free
@@ -154,6 +155,22 @@ static _Noreturn void run_hold(size_t bytes)
         pause();
 }
 
+/* Takes all it gets when a line comes on stdin, and stays. */
+static int run_later(void)
+{
+    static uint64_t blocks[BLOCKS_MAX];
+    size_t total_bytes, free_bytes, count;
+
+    puts("ready");
+    fflush(stdout);
+    (void)getchar();
+    driver_get_info(&free_bytes, &total_bytes);
+    count = fill(blocks, 16 * MIB);
+    printf("{\"total_bytes\": %zu, \"blocks\": %zu}\n", total_bytes, count);
+    fflush(stdout);
+    return getchar() == EOF ? 0 : 1;
+}
+
 static double now_ms(void)
 {
     struct timespec now;
@@ -191,6 +208,8 @@ int main(int argc, char **argv)
         return run_kinds();
     if (strcmp(mode, "limit") == 0)
         return run_limit();
+    if (strcmp(mode, "later") == 0)
+        return run_later();
     if (strcmp(mode, "race") == 0)
         return run_race(numbers[0], (unsigned int)numbers[1], numbers[2]);
     if (strcmp(mode, "hold") == 0)
@@ -199,6 +218,6 @@ int main(int argc, char **argv)
         return run_kill((pid_t)numbers[0]);
     if (strcmp(mode, "start") == 0)
         return puts("ready") < 0;
-    fprintf(stderr, "usage: memory kinds|limit|race|hold|kill|start [NUMBER...]\n");
+    fprintf(stderr, "usage: memory kinds|limit|later|race|hold|kill|start [NUMBER...]\n");
     return 2;
 }

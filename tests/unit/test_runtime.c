@@ -175,14 +175,14 @@ TEST(a_name_is_taken_once)
     start();
     CHECK_EQ(claim("a", false, &fd), RUNTIME_CLAIMED);
     CHECK(fd >= 0);
-    CHECK(!runtime_is_abandoned(&at.runtime, "a"));
     CHECK_EQ(claim("a", false, &other), RUNTIME_TAKEN);
     CHECK_EQ(claim("a", true, &other), RUNTIME_TAKEN);
     CHECK_EQ(other, -1);
     CHECK_EQ(claim("b", false, &other), RUNTIME_CLAIMED);
     close(fd);
     close(other);
-    CHECK(runtime_is_abandoned(&at.runtime, "a"));
+    CHECK_EQ(claim("a", false, &fd), RUNTIME_CLAIMED);
+    close(fd);
     stop();
 }
 
@@ -198,6 +198,24 @@ TEST(what_is_left_of_the_dead_is_cleaned_away)
     CHECK_EQ(claim("a", false, &fd), RUNTIME_CLAIMED);
     CHECK_EQ(runtime_path(&at.runtime, "a", "state", path, NULL), 0);
     CHECK(access(path, F_OK) < 0);
+    close(fd);
+    stop();
+}
+
+TEST(a_sweep_takes_what_is_left_of_the_dead_alone)
+{
+    char alive[RUNTIME_PATH_MAX], dead[RUNTIME_PATH_MAX];
+    int fd = -1, other = -1;
+
+    start();
+    CHECK_EQ(claim("alive", false, &fd), RUNTIME_CLAIMED);
+    CHECK_EQ(claim("dead", false, &other), RUNTIME_CLAIMED);
+    close(other);
+    CHECK_EQ(runtime_path(&at.runtime, "alive", NULL, alive, NULL), 0);
+    CHECK_EQ(runtime_path(&at.runtime, "dead", NULL, dead, NULL), 0);
+    runtime_sweep(&at.runtime);
+    CHECK_EQ(access(alive, F_OK), 0);
+    CHECK(access(dead, F_OK) < 0);
     close(fd);
     stop();
 }
