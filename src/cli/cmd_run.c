@@ -176,7 +176,6 @@ static int start(struct front *front, const struct tenant *tenant, char **argv)
     int status;
 
     front_block_signals(front);
-    runtime_sweep(&front->runtime);
     status = claim(front, front->name, false);
     if (status)
         return status;

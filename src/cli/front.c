@@ -31,6 +31,7 @@ struct run {
     int supervisor_fd; /* our end of its socket */
     int words_fd;      /* what it writes to stderr */
     int signal_fd;
+    int gate_fd;    /* lets the command start; -1: it was let */
     int failure_fd; /* says why the command could not be executed, or just ends; -1: it ended */
     sigset_t early; /* signals that came before there was a command to have them */
     uint64_t supervisor_ns; /* when it was started */
@@ -127,21 +128,33 @@ struct start_failure {
     char text[240];
 };
 
-static void execute_command(const struct run *run, char **argv, int failure_fd)
+/*
+ * The command's environment becomes ours, while the supervisor begins: behind the fork each page that is
+ * written costs more than the words.
+ */
+static int prepare_environment(const struct front *front, struct err *err)
+{
+    char control[RUNTIME_PATH_MAX];
+    int rc = runtime_path(&front->runtime, front->name, "control", control, err);
+
+    return rc ? rc : launch_set_environment(control, front->is_closed, front->visible, err);
+}
+
+/* The command's process: forked while the supervisor begins, it executes once that serves. */
+static _Noreturn void execute_command(const struct run *run, char **argv, int gate_fd,
+                                      int failure_fd)
 {
     const struct front *front = run->front;
-    struct start_failure failure = {.status = COMMAND_FAILED};
-    char control[RUNTIME_PATH_MAX];
+    struct start_failure failure;
     struct err err = {0};
-    int rc = runtime_path(&front->runtime, front->name, "control", control, &err);
+    char go;
 
-    if (!rc)
-        rc = launch_set_environment(control, front->is_closed, front->visible, &err);
-    if (!rc) {
-        (void)sigaction(SIGCHLD, &front->old_child, NULL);
-        (void)sigprocmask(SIG_SETMASK, &front->old_mask, NULL);
-        failure.status = launch_execute(argv, &err);
-    }
+    (void)close(run->gate_fd); /* the other end: its closing tells that there is nothing to run */
+    if (read(gate_fd, &go, 1) != 1)
+        _exit(COMMAND_FAILED);
+    (void)sigaction(SIGCHLD, &front->old_child, NULL);
+    (void)sigprocmask(SIG_SETMASK, &front->old_mask, NULL);
+    failure.status = launch_execute(argv, &err);
     (void)str_format(failure.text, sizeof(failure.text), "%s", err.text); /* cut at worst */
     if (write(failure_fd, &failure, sizeof(failure)) < 0)
         _exit(COMMAND_FAILED);
@@ -293,25 +306,37 @@ static void pass_early(const struct run *run)
             (void)kill(run->command, number); /* it has them blocked until it executes */
 }
 
-static int start_command(struct run *run, char **argv, struct err *err)
+static int fork_command(struct run *run, char **argv, struct err *err)
 {
-    CLEANUP_CLOSE int write_fd = -1;
-    int ends[2];
+    CLEANUP_CLOSE int write_fd = -1, gate_fd = -1;
+    int ends[2], gate[2];
 
+    if (pipe2(gate, O_CLOEXEC) < 0)
+        return err_set(err, errno, "make a gate for the command");
+    gate_fd = gate[0];
+    run->gate_fd = gate[1];
     if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
         return err_set(err, errno, "make a pipe for the command");
     run->failure_fd = ends[0];
     write_fd = ends[1];
-    keep_early(run);
     run->command = fork();
     if (run->command < 0)
         return err_set(err, errno, "start the command");
     if (!run->command)
-        execute_command(run, argv, write_fd);
+        execute_command(run, argv, gate_fd, write_fd);
+    return 0;
+}
+
+static int start_command(struct run *run, char **argv, struct err *err)
+{
+    keep_early(run);
+    tell_command(run);
+    if (write(run->gate_fd, "", 1) != 1)
+        return err_set(err, errno, "let the command start");
+    attr_close(&run->gate_fd);
     log_info("'%s' runs as process %d of tenant '%s', with supervisor %d", argv[0],
              (int)run->command, run->front->name, (int)run->supervisor);
     pass_early(run);
-    tell_command(run);
     return 0;
 }
 
@@ -353,6 +378,9 @@ static int fail(struct run *run, const char *words)
         (void)kill(run->supervisor, SIGKILL);
         (void)waitpid(run->supervisor, NULL, 0);
     }
+    attr_close(&run->gate_fd);
+    if (run->command > 0)
+        (void)waitpid(run->command, NULL, 0); /* it ends without having executed */
     runtime_remove(&run->front->runtime, run->front->name);
     return COMMAND_FAILED;
 }
@@ -365,6 +393,7 @@ static void run_init(struct run *run, struct front *front)
                         .supervisor_fd = -1,
                         .words_fd = -1,
                         .signal_fd = -1,
+                        .gate_fd = -1,
                         .failure_fd = -1};
 }
 
@@ -375,8 +404,10 @@ int front_run(struct front *front, char **argv)
 
     run_init(&run, front);
     if (watch_signals(&run, &err) < 0 || start_supervisor(&run, false, &err) < 0 ||
+        prepare_environment(front, &err) < 0 || fork_command(&run, argv, &err) < 0 ||
         wait_ready(&run, &err) < 0 || start_command(&run, argv, &err) < 0)
         return fail(&run, err.text);
+    runtime_sweep(&front->runtime); /* now that nobody waits for us */
     while (!run.has_ended)
         wait_events(&run, -1);
     read_failure(&run);

@@ -4,7 +4,7 @@
 on_simulator "$@"
 
 commands=$(vgpu --help | sed -n 's/^  \([a-z]*\) .*/\1/p' | xargs)
-is "the commands" "$commands" 'run exec ps set burn sim doctor bench'
+is "the commands" "$commands" 'run exec ps set burn sim doctor bench bootstrap'
 is "vgpu alone shows them, and is no success" "$(vgpu; echo $?)" "$(vgpu --help; echo 2)"
 ok "there is a version" sh -c 'vgpu --version | grep -qx "vgpu [0-9.]*"'
 
@@ -35,7 +35,7 @@ if command -v bash >/dev/null; then
     ok "the completion loads" bash -n "$completion"
     # shellcheck disable=SC2086 # words
     is "it completes commands" "$(completed vgpu '')" "$(printf '%s\n' $commands --help --version | sort | xargs)"
-    is "of a beginning those that fit" "$(completed vgpu b)" 'bench burn'
+    is "of a beginning those that fit" "$(completed vgpu b)" 'bench bootstrap burn'
     is "options" "$(completed vgpu run --me)" --memory
     is "values to choose from" "$(completed vgpu run --priority '')" 'high low normal'
     is "of another" "$(completed vgpu run --on-loss c)" closed
@@ -49,7 +49,7 @@ if command -v bash >/dev/null; then
     done
     kill "$!"
     wait "$!"
-    is "nor does it offer what is hidden" "$(completed vgpu sup)" ''
+    is "nor does it offer what is hidden" "$(completed vgpu pro)" ''
 else
     skip "completion in bash: there is no bash"
 fi

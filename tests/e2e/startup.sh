@@ -10,5 +10,7 @@ bench=$(dirname "$VGPU_STAGE")/../bench/startup
 at_most "LD_PRELOAD=libcuda_limiter.so /bin/true over plain, median of 200, us" \
     "$(get "$TMP/true" cost_us)" 100
 "$bench" "$(full 100 30)" "$GUESTS/memory" start -- vgpu run -- "$GUESTS/memory" start >"$TMP/run"
-at_most "a CUDA program's start under vgpu run over without, median, us" "$(get "$TMP/run" cost_us)" 5000
+# The figure is the benchmark's to publish; what a test has to notice is something that waits, such as a
+# grace period of RCU (12 to 30 ms), also on a machine that is busy with other things.
+at_most "a CUDA program's start under vgpu run over without, median, us" "$(get "$TMP/run" cost_us)" 9000
 done_testing

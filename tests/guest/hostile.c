@@ -5,7 +5,8 @@
  *   hostile objects                  files, groups and channels without number and reason
  *   hostile descriptors              descriptors of every kind, where they belong and elsewhere
  *   hostile connections              connections without number, requests without reading
- *   hostile ledger SECONDS           garbage in the ledger's pages, again and again
+ *   hostile ledger SECONDS           garbage in the ledger's pages, again and again; after SIGTERM
+ *                                    the largest figures there are
  *   hostile ledgers                  joins anew with pages that are no ledger
  *   hostile region                   tries to change what only the supervisor may change
  *
@@ -17,6 +18,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -363,13 +365,21 @@ static unsigned char *map_ledger(size_t *ret_bytes)
     return memory;
 }
 
+static volatile sig_atomic_t is_ending;
+
+static void on_end(int number)
+{
+    is_ending = number;
+}
+
 static void run_ledger(unsigned long seconds)
 {
     size_t bytes;
     unsigned char *ledger = map_ledger(&bytes);
     time_t end = time(NULL) + (time_t)seconds;
 
-    for (unsigned int round = 0; time(NULL) <= end; round++) {
+    (void)signal(SIGTERM, on_end);
+    for (unsigned int round = 0; !is_ending && time(NULL) <= end; round++) {
         if (round % 4 == 0)
             memset(ledger, 0xff, bytes);
         else if (round % 4 == 1)
@@ -378,6 +388,7 @@ static void run_ledger(unsigned long seconds)
             for (size_t i = 0; i < bytes; i++)
                 ledger[i] = (unsigned char)next_random();
     }
+    memset(ledger, 0xff, bytes);
 }
 
 static void run_ledgers(void)
