@@ -1,7 +1,7 @@
 /*
- * startup - what one way of starting a program costs over another: the median times of two commands,
- * run in turn so that a busy machine slows both alike. A program has started when it says its first
- * word (on stdout), or ends without one; what is taken until its end is printed as well.
+ * startup - what one way of starting a program costs over another: the median times of two
+ * commands, run in turn so that a busy machine slows both alike. A program has started when it says
+ * its first word (on stdout), or ends without one; what is taken until its end is printed as well.
  *
  *     startup ROUNDS COMMAND... -- COMMAND...
  */

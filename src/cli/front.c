@@ -129,8 +129,8 @@ struct start_failure {
 };
 
 /*
- * The command's environment becomes ours, while the supervisor begins: behind the fork each page that is
- * written costs more than the words.
+ * The command's environment becomes ours, while the supervisor begins: behind the fork each page
+ * that is written costs more than the words.
  */
 static int prepare_environment(const struct front *front, struct err *err)
 {

@@ -83,8 +83,8 @@ static void leave_terminal(int words_fd)
 }
 
 /*
- * A descriptor or two for each process of the tenant: room for them while there is one thread, since with
- * several the kernel takes up to 30 ms to make it.
+ * A descriptor or two for each process of the tenant: room for them while there is one thread,
+ * since with several the kernel takes up to 30 ms to make it.
  */
 static void make_room(void)
 {

@@ -57,9 +57,9 @@ static void read_proc(const char *path, char *text, size_t size)
 /* --- descriptors ------------------------------------------------------------------------------ */
 
 /*
- * High numbers, but none that makes the kernel enlarge the process's table: with more than one thread
- * (libcuda has one before it opens the driver) it waits for a grace period of RCU, 30 ms on an H200's
- * machine.
+ * High numbers, but none that makes the kernel enlarge the process's table: with more than one
+ * thread (libcuda has one before it opens the driver) it waits for a grace period of RCU, 30 ms on
+ * an H200's machine.
  */
 static int find_least(void)
 {

@@ -20,8 +20,8 @@
 #define ADDRESS_MIN 4096u
 
 /*
- * How far up this thread's stack is known to be there: a program's calls lie in its frames, and those
- * between ours and one that was read are mapped. Asking the kernel for each costs more than a
+ * How far up this thread's stack is known to be there: a program's calls lie in its frames, and
+ * those between ours and one that was read are mapped. Asking the kernel for each costs more than a
  * microsecond a call (an H200's machine: 4 of the 57 us of cuMemAlloc and cuMemFree).
  */
 #define STACK_WINDOW_BYTES ((uintptr_t)256 << 10)
@@ -43,7 +43,9 @@ static uintptr_t here(void)
     return (uintptr_t)__builtin_frame_address(0);
 }
 
-/* Another stack may have come since (a coroutine's): then the known end is far away, or below us. */
+/*
+ * Another stack may have come since (a coroutine's): then the known end is far away, or below us.
+ */
 static bool is_on_stack(uint64_t address, size_t size)
 {
     uintptr_t from = here();

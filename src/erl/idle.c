@@ -19,8 +19,8 @@ void idle_init(struct idle *idle)
 }
 
 /*
- * A tenant that is seen to use more than its cap is not idling: the correction ends at once. Else it
- * follows by halves, since one sample's time and ours overlap only roughly.
+ * A tenant that is seen to use more than its cap is not idling: the correction ends at once. Else
+ * it follows by halves, since one sample's time and ours overlap only roughly.
  */
 static void follow(struct idle *idle, int64_t occupied_milli, int64_t busy_milli, int64_t cap_milli)
 {

@@ -8,13 +8,13 @@
  * What lies between the two is given back: the budget grows by the part of the time that the tenant
  * occupied without work, so that what it *uses* comes to its cap.
  *
- * The correction is taken from the two measures directly and is not integrated: for a tenant that is
- * always busy they agree (on an H200 within 0.3 points at caps from 5 to 95 %), and there is
+ * The correction is taken from the two measures directly and is not integrated: for a tenant that
+ * is always busy they agree (on an H200 within 0.3 points at caps from 5 to 95 %), and there is
  * nothing to correct, whatever it did before. An integral of (cap - use) was tried: it wound up
  * while a program was starting, and gave 87.7 % instead of 80 for seconds.
  *
- * A tenant that begins to work after idling has more than its cap until NVML says so (0.3 s); what it
- * used beyond is taken off again. Time and measures are passed in.
+ * A tenant that begins to work after idling has more than its cap until NVML says so (0.3 s); what
+ * it used beyond is taken off again. Time and measures are passed in.
  */
 #include <stdbool.h>
 #include <stdint.h>

@@ -75,8 +75,8 @@ static struct sums sum_up(const struct slices_tenant *tenants, size_t count)
 }
 
 /*
- * 20 ms for one capped tenant, 50 for up to five, 100 for up to ten; beyond, so long that two calls a
- * window and tenant stay within the rate. All divide or are multiples of 100 ms.
+ * 20 ms for one capped tenant, 50 for up to five, 100 for up to ten; beyond, so long that two calls
+ * a window and tenant stay within the rate. All divide or are multiples of 100 ms.
  */
 static uint64_t choose_window_ns(uint32_t capped_count)
 {

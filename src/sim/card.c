@@ -117,9 +117,9 @@ static void *wait_for_ever(void *argument)
 }
 
 /*
- * The driver's library has a thread that waits for events before it opens the driver. Ours has nothing to
- * tell it, but a process with two threads is another thing to the kernel: to enlarge its table of
- * descriptors takes 30 ms.
+ * The driver's library has a thread that waits for events before it opens the driver. Ours has
+ * nothing to tell it, but a process with two threads is another thing to the kernel: to enlarge its
+ * table of descriptors takes 30 ms.
  */
 static void start_event_thread(void)
 {

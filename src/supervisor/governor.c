@@ -486,7 +486,10 @@ static uint64_t step_budget(struct governor *governor, const struct governor_inp
     return earlier(governor->budget.wake_ns, now_ns + LEASE_RENEW_NS);
 }
 
-/* For whoever looks into a spread: the driver's locks are held by others at times, for milliseconds. */
+/*
+ * For whoever looks into a spread: the driver's locks are held by others at times, for
+ * milliseconds.
+ */
 static void note_delay(const struct governor *governor, uint64_t begin_ns, uint64_t read_ns)
 {
     uint64_t late_ns =

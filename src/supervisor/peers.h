@@ -2,9 +2,9 @@
 /*
  * peers - the other supervisors of this user, found through the tenant directory; their control
  * pages, mapped read-only, are what the controller plans from. A peer's death is the end of its
- * connection. Who comes looks for those that are there and asks each for its page, which tells those to
- * look as well; the directory is not watched, because giving up an inotify descriptor takes 12 ms
- * at a process's end, and somebody waits for that of a supervisor.
+ * connection. Who comes looks for those that are there and asks each for its page, which tells
+ * those to look as well; the directory is not watched, because giving up an inotify descriptor
+ * takes 12 ms at a process's end, and somebody waits for that of a supervisor.
  */
 #include "utils/attr.h"
 #include "utils/err.h"

@@ -20,9 +20,9 @@
 
 #define TICK_MS 500
 
-#define WORDS_INERT                                                                                 \
-    "the GPU's scheduler does not obey on this machine: compute limits have no effect, the memory " \
-    "limit holds (see vgpu doctor)"
+#define WORDS_INERT                                                                                \
+    "the GPU's scheduler does not obey on this machine: compute limits have no effect, the "       \
+    "memory limit holds (see vgpu doctor)"
 
 struct server {
     const struct server_config *config;

@@ -1,8 +1,8 @@
 /*
  * processes - a guest that makes processes in the ways that programs do, around its use of a GPU:
  *
- *     processes daemon FILE     a daemon: forks twice, a session of its own, everything closed; then
- *                               it has memory, writes its number to FILE and stays
+ *     processes daemon FILE     a daemon: forks twice, a session of its own, everything closed;
+ *                               then it has memory, writes its number to FILE and stays
  *     processes inherit FILE    has memory, forks a child that inherits everything, and ends; the
  *                               child writes its number to FILE and stays
  *     processes children        starts children by fork, vfork, posix_spawn and clone, beside

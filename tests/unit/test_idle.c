@@ -1,7 +1,7 @@
 /*
- * The idle correction in a closed loop with a tenant that is alone on a GPU: the budget law gives it
- * cap x factor of the time on the engine, all of which the records call occupied; it works in a part
- * of it, and NVML says so each 200 ms, in whole percents and up to 100 ms late.
+ * The idle correction in a closed loop with a tenant that is alone on a GPU: the budget law gives
+ * it cap x factor of the time on the engine, all of which the records call occupied; it works in a
+ * part of it, and NVML says so each 200 ms, in whole percents and up to 100 ms late.
  */
 #include "erl/idle.h"
 #include "tests/harness.h"

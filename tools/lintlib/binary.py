@@ -11,6 +11,7 @@ from lintlib.compiler import NotHere
 PRELOAD_FLOOR = (2, 17)
 PROGRAM_FLOOR = (2, 35)  # Ubuntu 22.04
 FLOORS = {
+    'lib/vgpu/libadd_path.so': PRELOAD_FLOOR,
     'lib/vgpu/libcuda_limiter.so': PRELOAD_FLOOR,
     'lib/vgpu/sim/libvgpu_sim.so': PROGRAM_FLOOR,
     'lib/vgpu/sim/libcuda.so.1': PROGRAM_FLOOR,
