@@ -51,6 +51,19 @@ static bool find_pairs_beside(struct judgement *judgement, const struct rm_contr
     return true;
 }
 
+/*
+ * Whether a figure can need a patch: a program asks for up to 128 at once, most of them other ones, and
+ * waits for it.
+ */
+static bool is_size(uint32_t index)
+{
+    const uint64_t sizes = UINT64_C(1) << RM_FB_RAM | UINT64_C(1) << RM_FB_TOTAL |
+                           UINT64_C(1) << RM_FB_HEAP | UINT64_C(1) << RM_FB_USABLE |
+                           UINT64_C(1) << RM_FB_FREE;
+
+    return index < 64 && (sizes >> index & 1);
+}
+
 static bool is_patched(struct rm_fb_info *info, const struct port_memory *memory)
 {
     uint64_t left =
@@ -92,7 +105,7 @@ static void patch_pairs(struct judgement *judgement, const struct pairs *pairs,
             uint64_t at = address + i * sizeof(*infos) + offsetof(struct rm_fb_info, kib);
 
             /* The driver has just written there: it can fail only where the caller unmapped it. */
-            if (is_patched(&infos[i], memory))
+            if (is_size(infos[i].index) && is_patched(&infos[i], memory))
                 (void)port->write(port->context, at, &infos[i].kib, sizeof(infos[i].kib));
         }
     }

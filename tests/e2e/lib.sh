@@ -263,8 +263,19 @@ is_busy() {
     [ "$is_busy_bytes" != missing ] && [ "$is_busy_bytes" != null ] && [ "$is_busy_bytes" -gt 0 ]
 }
 
-# now_ns: CLOCK_MONOTONIC, as traces have it, to 10 ms.
-now_ns() { awk '{ printf "%.0f\n", $1 * 1e9 }' /proc/uptime; }
+# uptime_ns: CLOCK_MONOTONIC as far as the kernel shows it to a shell: to 10 ms, and without a process.
+uptime_ns() {
+    read -r uptime_s _ </proc/uptime
+    echo "${uptime_s%.*}${uptime_s#*.}0000000"
+}
+
+# How far it is from the wall clock: read at the instant at which the kernel's figure moves on.
+clock_first=$(uptime_ns)
+while [ "$(uptime_ns)" = "$clock_first" ]; do :; done
+CLOCKS_APART_NS=$(($(date +%s%N) - $(uptime_ns)))
+
+# now_ns: CLOCK_MONOTONIC, as traces have it.
+now_ns() { echo $(($(date +%s%N) - CLOCKS_APART_NS)); }
 
 # is_at TRACE LEAST MOST [NS]: the newest window of a burn's trace lies between the two, and began after NS.
 is_at() {
