@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define LONG_KERNELS 20u
@@ -115,18 +114,15 @@ static int measure(struct burn_kernel *kernel, const struct burn_options *option
 
 int burn_run(const struct burn_options *options, struct burn_result *ret_result, struct err *err)
 {
-    struct burn_kernel *kernel = calloc(1, sizeof(*kernel));
+    static struct burn_kernel kernel; /* the process ends with this: the driver cleans up */
     double rate = 0;
-    int rc;
+    int rc = burn_kernel_open(&kernel, options->kernel_us, options->stream_count, err);
 
-    if (!kernel)
-        return err_set(err, ENOMEM, "begin");
-    rc = burn_kernel_open(kernel, options->kernel_us, options->stream_count, err);
     if (!rc)
-        rc = hold_memory(kernel, options->memory_bytes, err);
+        rc = hold_memory(&kernel, options->memory_bytes, err);
     if (!rc)
-        rc = find_rate(kernel, options, &rate, err);
+        rc = find_rate(&kernel, options, &rate, err);
     if (!rc && options->seconds_ns)
-        rc = measure(kernel, options, rate, ret_result, err);
-    return rc; /* the process ends with this: the driver cleans up */
+        rc = measure(&kernel, options, rate, ret_result, err);
+    return rc;
 }

@@ -52,8 +52,8 @@ static bool find_pairs_beside(struct judgement *judgement, const struct rm_contr
 }
 
 /*
- * Whether a figure can need a patch: a program asks for up to 128 at once, most of them other ones, and
- * waits for it.
+ * Whether a figure can need a patch: a program asks for up to 128 at once, most of them other ones,
+ * and waits for it.
  */
 static bool is_size(uint32_t index)
 {

@@ -17,9 +17,9 @@
 
 #define ARMED_MAX 1024
 /*
- * From a tenant's first channel group on libcuda makes some 300 calls more for its context, and each
- * of ours waits for the driver's locks between them, and they for ours: one took 19 ms on an H200.
- * Where no cap has to be held from the beginning, we wait until that is over.
+ * From a tenant's first channel group on libcuda makes some 300 calls more for its context, and
+ * each of ours waits for the driver's locks between them, and they for ours: one took 19 ms on an
+ * H200. Where no cap has to be held from the beginning, we wait until that is over.
  */
 #define FIRST_STEP_NS (50 * NS_PER_MS)
 
