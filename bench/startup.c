@@ -81,10 +81,16 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* In order afterwards: the first is the best. */
 static double median_us(uint64_t *times_ns, size_t count)
 {
     qsort(times_ns, count, sizeof(*times_ns), compare);
     return (double)times_ns[count / 2] / 1000.0;
+}
+
+static double difference_us(const uint64_t *first_ns, const uint64_t *second_ns, size_t at)
+{
+    return ((double)second_ns[at] - (double)first_ns[at]) / 1000.0;
 }
 
 /* The first command ends where "--" stood; NULL where there is no second. */
@@ -117,8 +123,10 @@ int main(int argc, char **argv)
     first_us = median_us(first.start_ns, rounds);
     second_us = median_us(second.start_ns, rounds);
     printf("{\"rounds\": %zu, \"first_us\": %.1f, \"second_us\": %.1f, \"cost_us\": %.1f, "
-           "\"whole_cost_us\": %.1f}\n",
+           "\"quartile_cost_us\": %.1f, \"best_cost_us\": %.1f, \"whole_cost_us\": %.1f}\n",
            rounds, first_us, second_us, second_us - first_us,
+           difference_us(first.start_ns, second.start_ns, rounds / 4),
+           difference_us(first.start_ns, second.start_ns, 0),
            median_us(second.whole_ns, rounds) - median_us(first.whole_ns, rounds));
     return 0;
 }

@@ -23,7 +23,7 @@ if [ "$FULL" = 1 ]; then
     for cap in 5 10 30 50 80 95; do
         for kernel_us in 10 100 1000 20000 300000; do
             # Long kernels: twenty of them, at the speed that the cap leaves.
-            seconds=$(awk "BEGIN { s = 20 * $kernel_us / 1e6 / ($cap / 100); print s > 5 ? s : 5 }")
+            seconds=$(awk "BEGIN { s = 20 * $kernel_us / 1e6 / ($cap / 100); print (s > 5) ? s : 5 }")
             row "$cap" "$kernel_us" "$seconds"
             row "$cap" "$kernel_us" "$seconds" --graph
         done

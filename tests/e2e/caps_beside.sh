@@ -33,7 +33,7 @@ if [ "$FULL" = 1 ]; then
         [ "$cap" -lt 95 ] || tolerance=1.5
         for kernel_us in 10 100 1000 20000 300000; do
             # Long kernels: twenty of them, at the speed that the cap leaves.
-            seconds=$(awk "BEGIN { s = 20 * $kernel_us / 1e6 / ($cap / 100); print s > 5 ? s : 5 }")
+            seconds=$(awk "BEGIN { s = 20 * $kernel_us / 1e6 / ($cap / 100); print (s > 5) ? s : 5 }")
             row "$cap" "$tolerance" "$kernel_us" "$seconds"
             row "$cap" "$tolerance" "$kernel_us" "$seconds" --graph
         done

@@ -270,7 +270,7 @@ torch() {
 }
 
 startup() {
-    "$GUESTS/../../bench/startup" 41 "$GUESTS/memory" start -- vgpu run -- "$GUESTS/memory" start >"$TMP/start"
+    "$GUESTS/../../bench/startup" 51 "$GUESTS/memory" start -- vgpu run -- "$GUESTS/memory" start >"$TMP/start"
     row "start of a CUDA program under vgpu run over without" "$(calc "$(get "$TMP/start" cost_us) / 1000")" \
         '<=' 10 ms
 }
