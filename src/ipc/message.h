@@ -111,7 +111,7 @@ struct message_status_tenant {
     uint64_t rm_unparsed, refusals, guard_enables;
 };
 
-enum message_state { MESSAGE_RUNNING, MESSAGE_ORPHANED, MESSAGE_UNLIMITED };
+enum message_state { MESSAGE_RUNNING }; /* an orphan has nobody to answer: vgpu ps sees that */
 
 #define MESSAGE_UNKNOWN UINT64_MAX /* a value that was not measured: null, `-` */
 struct message_status_process {

@@ -122,3 +122,15 @@ void census_update(struct census *census, struct sampler *sampler, const struct 
     if (others.newest_ns)
         census->neighbour_until_ns = others.newest_ns + BUSY_NS;
 }
+
+void census_assume(struct census *census, const struct roster *roster, uint64_t now_ns)
+{
+    census->group_count = 0;
+    census->is_on_engine = false;
+    for (size_t i = 0; i < roster->count; i++)
+        census->group_count +=
+            roster_is_compute(&roster->entries[i]) && !roster->entries[i].object.channel;
+    census->busy_group_count = census->group_count;
+    if (census->group_count)
+        census->active_until_ns = now_ns + ACTIVE_NS;
+}

@@ -89,8 +89,10 @@ static uint64_t take_census(struct governor *governor, const struct roster *rost
     uint64_t now_ns = clock_now_ns();
 
     open_sampler(governor, now_ns);
-    if (!governor->sampler)
+    if (!governor->sampler) {
+        census_assume(&governor->census, roster, now_ns);
         return now_ns;
+    }
     if (sampler_read(governor->sampler, flush) < 0) {
         lose_sampler(governor);
         return now_ns;

@@ -184,17 +184,3 @@ int peers_new(struct peers **ret_peers, const struct peers_config *config, struc
     *ret_peers = peers;
     return 0;
 }
-
-static void on_own_closed(uv_handle_t *handle)
-{
-    free(handle->data);
-}
-
-void peers_free(struct peers *peers)
-{
-    if (!peers)
-        return;
-    LIST_EACH_SAFE(node, following, &peers->head)
-    drop(CONTAINER_OF(node, struct peer, node));
-    uv_close((uv_handle_t *)&peers->timer, on_own_closed);
-}

@@ -29,6 +29,3 @@ int peers_new(struct peers **ret_peers, const struct peers_config *config,
 
 /* Looks at once: somebody asked for our page whom we may not know yet. */
 void peers_look(struct peers *peers);
-
-/* Lets all peers go; the loop must run once more to finish closing before the memory is freed. */
-void peers_free(struct peers *peers);

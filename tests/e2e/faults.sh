@@ -53,6 +53,18 @@ burn_there no-nvml rm 0
 on --fault slow-controls -- 'vgpu run --compute 30% -- vgpu burn --seconds 6 --warm-up 1 --json >"$1/burn"'
 near "slow controls: a cap of 30 % gets, percent" "$(get "$TMP/burn" share_percent)" 30 4
 
+# shellcheck disable=SC2016
+on --fault no-records -- '
+    vgpu burn --kernel-us 100 --seconds 0 --save-rate "$1/rate"
+    for weight in 1 3; do
+        vgpu run --weight "$weight" -- vgpu burn --json --rate "$1/rate" --warm-up 2 --cool-down 2 \
+            --seconds 3 >"$1/w$weight" &
+    done
+    wait'
+near "no-records: slices need none, weights 1 and 3 hold, percent of their sum" "$(calc \
+    "100 * $(get "$TMP/w1" share_percent) / ($(get "$TMP/w1" share_percent) + $(get "$TMP/w3" share_percent))")" \
+    25 2
+
 # --- the verdict ---
 
 # shellcheck disable=SC2016

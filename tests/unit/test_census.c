@@ -164,3 +164,17 @@ TEST(copy_engines_are_not_counted)
     CHECK_EQ(at.census.net_ns, 0);
     stop();
 }
+
+TEST(without_records_every_group_counts_as_busy_and_use_stays_unknown)
+{
+    start();
+    census_assume(&at.census, &at.roster, 7 * MS);
+    CHECK_EQ(at.census.group_count, 1);
+    CHECK_EQ(at.census.busy_group_count, 1);
+    CHECK(at.census.active_until_ns > 7 * MS);
+    CHECK_EQ(at.census.net_ns, 0);
+    roster_remove_process(&at.roster, at.ours.pid, -1);
+    census_assume(&at.census, &at.roster, 8 * MS);
+    CHECK_EQ(at.census.busy_group_count, 0);
+    stop();
+}
