@@ -426,7 +426,8 @@ static void finish_second(struct governor *governor, uint64_t now_ns)
     if (used_ns < 0)
         used_ns = 0;
     if (second->begin_ns) {
-        bool is_known = second->was_shared || !used_ns;
+        /* Alone it writes no records, whether it works or not: nothing of them is not zero use. */
+        bool is_known = second->was_shared || !governor->census.group_count;
 
         governor->state.used_milli_percent =
             is_known ? (uint64_t)used_ns * 100000 / span_ns : UINT64_MAX;

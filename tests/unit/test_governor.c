@@ -293,6 +293,18 @@ TEST(an_enable_that_fails_is_tried_again_and_again)
     stop();
 }
 
+/* It was on the engine before anybody looked, and nobody ever takes it off. */
+TEST(what_a_tenant_alone_uses_is_not_known_and_not_zero)
+{
+    start(CAPS(SLICES_NO_CAP));
+    work(0);
+    fake_machine_pass_until(fake_machine_now_ns() + 100 * MS);
+    run(3 * SECOND);
+    CHECK(here.tenants[0].governor.state.used_milli_percent == UINT64_MAX);
+    CHECK_EQ(here.tenants[0].governor.state.duty_milli_percent, 100000);
+    stop();
+}
+
 TEST(without_records_nothing_is_taken_off_and_nothing_is_known)
 {
     start(CAPS(30000, SLICES_NO_CAP));
