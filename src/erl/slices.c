@@ -14,6 +14,7 @@
 #define FREE_CROWD_US        500u  /* the same beside several */
 #define SWITCH_LOSS_US       250u  /* a switch, and what the slice is longer than asked for */
 #define NS_PER_MS            UINT64_C(1000000)
+#define NS_PER_SEC           UINT64_C(1000000000)
 #define WHOLE                100000u
 
 /*
@@ -140,6 +141,7 @@ static void set_windows(struct slices_plan *plans, const struct slices_tenant *t
             if (is_capped(&tenants[j]) && tenants[j].key < tenants[i].key)
                 before += plans[j].cap_milli_percent;
         plans[i].window_ns = window_ns;
+        plans[i].call_ns = sums->all_capped_count * NS_PER_SEC / SLICES_CALLS_PER_SECOND;
         plans[i].phase_ns = window_ns * (before % WHOLE) / WHOLE;
     }
 }

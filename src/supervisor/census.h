@@ -48,7 +48,7 @@ void census_update(struct census *census, struct sampler *sampler, const struct 
                    uint64_t now_ns);
 
 /*
- * Where there are no records: every group counts as busy. A slice that nobody uses costs nothing, so
- * that weights hold all the same; what was used is not known.
+ * Where there are no records: every group counts as busy. A slice that nobody uses costs nothing,
+ * so that weights hold all the same; what was used is not known.
  */
 void census_assume(struct census *census, const struct roster *roster, uint64_t now_ns);

@@ -23,7 +23,7 @@
 #define SETTLE_NS        (2 * NS_PER_MS) /* after this long a disable has had its effect */
 #define INERT_MOST       5u
 #define SLOW_NS          (2 * NS_PER_MS) /* a call or a delay that is worth a line in the log */
-#define PACE_WINDOWS     2u              /* of calls may be made ahead of their time */
+#define PACE_AHEAD       4u              /* calls may be made ahead of their time */
 
 void governor_init(struct governor *governor, struct region_control *control, uint32_t slot,
                    const struct gpus_card *card)
@@ -132,25 +132,22 @@ static void extend_lease(struct governor *governor, uint64_t now_ns)
 }
 
 /*
- * A window is as long as a disable and an enable of this tenant need among all others
- * (SLICES_CALLS_PER_SECOND): who makes more calls, for a cap that is set all the time or for
- * channels that come all the time, has to wait with the next disable.
+ * Each call is worth its part of the rate that a GPU is given (SLICES_CALLS_PER_SECOND): who makes
+ * more of them, for a cap that is set all the time or for channels that come all the time, has to
+ * wait with the next disable. A window's two calls are less than a window's worth but for a full
+ * house, so that what was made ahead is made up for.
  */
-static void pace(struct governor *governor, const struct roster *roster, uint64_t now_ns,
-                 size_t calls)
+static void pace(struct governor *governor, uint64_t now_ns, size_t calls)
 {
-    size_t calls_a_window = 2 * actuator_calls(roster);
-
     if (governor->pace_ns < now_ns)
         governor->pace_ns = now_ns;
-    if (calls_a_window)
-        governor->pace_ns += governor->budget.parameters.window_ns * calls / calls_a_window;
+    governor->pace_ns += governor->plan.call_ns * calls;
 }
 
 static bool may_disable(const struct governor *governor, const struct roster *roster,
                         uint64_t now_ns)
 {
-    return governor->pace_ns <= now_ns + PACE_WINDOWS * governor->budget.parameters.window_ns &&
+    return governor->pace_ns <= now_ns + PACE_AHEAD * governor->plan.call_ns &&
            actuator_may_disable(roster);
 }
 
@@ -223,7 +220,7 @@ static void disable(struct governor *governor, struct roster *roster)
     governor->is_off = true;
     governor->disabled_ns = begin_ns;
     governor->second.switch_count++;
-    pace(governor, roster, begin_ns, 2 * actuator_calls(roster));
+    pace(governor, begin_ns, 2 * actuator_calls(roster));
     rc = actuator_switch(roster, true, &status);
     note_call(governor, begin_ns, rc);
     if (rc < 0) {
@@ -246,7 +243,7 @@ static void disable_newcomers(struct governor *governor, struct roster *roster)
     rc = actuator_switch(roster, true, &status);
     note_call(governor, begin_ns, rc);
     if (rc > 0)
-        pace(governor, roster, begin_ns, (size_t)rc);
+        pace(governor, begin_ns, (size_t)rc);
     if (rc)
         governor->disabled_ns = 0; /* what ran until now was not off: there is nothing to judge */
 }

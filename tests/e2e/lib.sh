@@ -283,6 +283,25 @@ is_at() {
         '{ ok = $2 > least && $2 < most && $1 >= since } END { exit !ok }'
 }
 
+# settled_ms TRACE CAP NS: how long after the instant a new cap held, from a trace of 20 ms windows: from there
+# on the mean of three windows is within four points of it. Single ones are not: they lie across the
+# windows of the law, and a run that begins in one and ends in the next makes 93 and 63 of two times 78.
+settled_ms() {
+    awk -v want="$2" -v at="$3" '
+        $1 >= at { begin[++count] = $1; share[count] = $2 }
+        function is_there(i,    mean) {
+            mean = (share[i] + share[i + 1] + share[i + 2]) / 3
+            return mean > want - 4 && mean < want + 4
+        }
+        END {
+            for (i = 1; i + 3 <= count; i++)
+                if (is_there(i) && is_there(i + 1)) {
+                    print (begin[i] - at) / 1e6
+                    exit
+                }
+        }' "$1"
+}
+
 # share NAME: what a tenant's burn got, in percent.
 share() { get "$TMP/$1.out" share_percent; }
 spread() { get "$TMP/$1.out" window_sd_percent; }

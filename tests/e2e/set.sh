@@ -9,13 +9,6 @@ tenant a --compute 20% -- --kernel-us 100 --warm-up 1 --seconds 3600 \
 is_near() { is_at "$TMP/trace" $(($1 - 4)) $(($1 + 4)); }
 ok "the first cap holds" wait_for 10 is_near 20
 
-# settled_ms CAP NS: how long after the instant the first of two windows in a row began that are at the cap.
-settled_ms() {
-    awk -v want="$1" -v at="$2" '
-        $1 < at { next }
-        $2 > want - 4 && $2 < want + 4 { if (++near == 2) { print (first - at) / 1e6; exit } if (near == 1) first = $1; next }
-        { near = 0 }' "$TMP/trace"
-}
 worst=0
 changes=$(full 50 6)
 for round in $(seq "$changes"); do
@@ -25,7 +18,7 @@ for round in $(seq "$changes"); do
     vgpu set a --compute "$cap%" || fail "vgpu set"
     wait_for 5 is_near "$cap"
     sleep 0.2
-    took=$(settled_ms "$cap" "$at")
+    took=$(settled_ms "$TMP/trace" "$cap" "$at")
     worst=$(awk -v a="$worst" -v b="${took:-9999}" 'BEGIN { print (a > b ? a : b) }')
 done
 at_most "longest time of $changes changes until the new cap held, ms (with the cost of the command)" \

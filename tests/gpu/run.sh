@@ -194,7 +194,7 @@ latency() {
     gone high
 }
 
-# The longest of six changes, from the call of vgpu set to the first of two windows in a row at the new cap.
+# The longest of six changes, from the call of vgpu set until the new cap holds.
 set_cap() {
     neighbour free -- --kernel-us 100
     tenant a --compute 20% -- --kernel-us 100 --warm-up 1 --seconds 3600 \
@@ -209,14 +209,7 @@ set_cap() {
         vgpu set a --compute "$cap%"
         wait_for 5 at_cap "$cap"
         sleep 0.2
-        took=$(awk -v want="$cap" -v at="$at" '
-            $1 < at { next }
-            $2 > want - 4 && $2 < want + 4 {
-                if (++near == 1) first = $1
-                if (near == 2) { print (first - at) / 1e6; exit }
-                next
-            }
-            { near = 0 }' "$TMP/trace")
+        took=$(settled_ms "$TMP/trace" "$cap" "$at")
         worst=$(awk -v a="$worst" -v b="${took:-9999}" 'BEGIN { print (a > b ? a : b) }')
     done
     row "set --compute beside a busy tenant, longest of six" "$worst" '<=' 60 ms

@@ -546,6 +546,23 @@ TEST(a_cap_that_is_set_all_the_time_makes_no_more_calls)
     stop();
 }
 
+/* What they cost in calls is made up for between them. */
+TEST(changes_now_and_then_are_in_force_at_once)
+{
+    struct tenant_here *tenant = &here.tenants[0];
+
+    start_busy(CAPS(80000, SLICES_NO_CAP));
+    for (int i = 0; i < 40; i++) {
+        change(tenant, 20000);
+        measure(40 * MS);
+        CHECK(tenant->share < 32);
+        run(160 * MS);
+        change(tenant, 80000);
+        run(213 * MS);
+    }
+    stop();
+}
+
 TEST(channels_that_come_all_the_time_make_no_more_calls)
 {
     struct tenant_here *tenant = &here.tenants[0];
