@@ -16,12 +16,6 @@
 #include <unistd.h>
 
 #define ARMED_MAX 1024
-/*
- * From a tenant's first channel group on libcuda makes some 300 calls more for its context, and
- * each of ours waits for the driver's locks between them, and they for ours: one took 19 ms on an
- * H200. Where no cap has to be held from the beginning, we wait until that is over.
- */
-#define FIRST_STEP_NS (50 * NS_PER_MS)
 
 /*
  * One GPU of the tenant. Its thread, started with the first object, steps the governor without the
@@ -153,25 +147,12 @@ static uint64_t step(struct slot *slot)
     return next_ns;
 }
 
-static void wait_for_context(struct slot *slot)
-{
-    uint64_t first_ns = clock_now_ns() + FIRST_STEP_NS;
-
-    while (!slot->controller->is_stopping && slot->quota.cap_milli_percent == SLICES_NO_CAP &&
-           clock_now_ns() < first_ns) {
-        slot->has_change = false;
-        wait_until(slot, first_ns);
-    }
-    slot->has_change = true;
-}
-
 static void *run(void *argument)
 {
     struct slot *slot = argument;
     struct controller *controller = slot->controller;
 
     lock(controller);
-    wait_for_context(slot);
     while (!controller->is_stopping) {
         wait_until(slot, step(slot));
         while (slot->waiter_count && !controller->is_stopping)

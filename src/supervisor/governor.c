@@ -23,7 +23,8 @@
 #define SETTLE_NS        (2 * NS_PER_MS) /* after this long a disable has had its effect */
 #define INERT_MOST       5u
 #define SLOW_NS          (2 * NS_PER_MS) /* a call or a delay that is worth a line in the log */
-#define PACE_AHEAD       4u              /* calls may be made ahead of their time */
+#define DUTY_WHOLE       100000u
+#define PACE_AHEAD       4u /* calls may be made ahead of their time */
 
 void governor_init(struct governor *governor, struct region_control *control, uint32_t slot,
                    const struct gpus_card *card)
@@ -65,7 +66,10 @@ static struct budget_measure measure(const struct governor *governor)
                                    .is_on_engine = governor->census.is_on_engine};
 }
 
-/* The GPU is lost, or the driver was reloaded: what was known is over, and the sums begin anew. */
+/*
+ * What was known is over, and the sums begin anew: the GPU is lost, say, or the driver was
+ * reloaded.
+ */
 static void lose_sampler(struct governor *governor)
 {
     struct budget_measure now;
@@ -83,12 +87,31 @@ static void lose_sampler(struct governor *governor)
     governor->state.duty_milli_percent = UINT64_MAX;
 }
 
-/* Returns the instant that the census stands for. */
-static uint64_t take_census(struct governor *governor, const struct roster *roster, bool flush)
+/*
+ * A tenant without a cap and without others of this user beside it has nothing that is decided by
+ * records. It is spared what they cost: a second client of the driver's beside its own, while it
+ * makes its context and later.
+ */
+static bool needs_records(const struct governor_input *input)
 {
+    return input->peer_count || input->quota.cap_milli_percent < SLICES_NO_CAP;
+}
+
+/* Returns the instant that the census stands for. */
+static uint64_t take_census(struct governor *governor, const struct governor_input *input)
+{
+    const struct roster *roster = input->roster;
+    bool flush = governor->is_capped;
     uint64_t now_ns = clock_now_ns();
 
-    open_sampler(governor, now_ns);
+    if (needs_records(input)) {
+        open_sampler(governor, now_ns);
+    } else {
+        if (governor->sampler)
+            lose_sampler(governor);
+        if (!governor->is_off)
+            governor->state.duty_milli_percent = DUTY_WHOLE; /* it is never taken off */
+    }
     if (!governor->sampler) {
         census_assume(&governor->census, roster, now_ns);
         return now_ns;
@@ -505,7 +528,7 @@ uint64_t governor_step(struct governor *governor, const struct governor_input *i
 {
     uint64_t begin_ns = clock_now_ns(), now_ns, next_ns;
 
-    now_ns = take_census(governor, input->roster, governor->is_capped);
+    now_ns = take_census(governor, input);
     note_delay(governor, begin_ns, now_ns);
     if (now_ns >= governor->plan_ns)
         make_plan(governor, input, now_ns);

@@ -293,15 +293,27 @@ TEST(an_enable_that_fails_is_tried_again_and_again)
     stop();
 }
 
-/* It was on the engine before anybody looked, and nobody ever takes it off. */
-TEST(what_a_tenant_alone_uses_is_not_known_and_not_zero)
+/* It was on the engine before anybody looked: alone it writes none, and that is not zero use. */
+TEST(records_are_kept_for_who_has_a_cap_or_somebody_beside_it)
 {
-    start(CAPS(SLICES_NO_CAP));
+    struct tenant_here *tenant = &here.tenants[0];
+
+    start(CAPS(SLICES_NO_CAP, SLICES_NO_CAP));
     work(0);
     fake_machine_pass_until(fake_machine_now_ns() + 100 * MS);
+    tenant->input.peer_count = 0;
+    run(SECOND);
+    CHECK(!tenant->governor.sampler);
+    CHECK_EQ(tenant->governor.state.duty_milli_percent, 100000);
+    tenant->input.peer_count = 1;
     run(3 * SECOND);
-    CHECK(here.tenants[0].governor.state.used_milli_percent == UINT64_MAX);
-    CHECK_EQ(here.tenants[0].governor.state.duty_milli_percent, 100000);
+    CHECK(tenant->governor.sampler);
+    CHECK(tenant->governor.state.used_milli_percent == UINT64_MAX);
+    change(tenant, 30000);
+    work(1);
+    run(SECOND);
+    measure(2 * SECOND);
+    CHECK_NEAR(tenant->share, 30, 0.5);
     stop();
 }
 
@@ -543,23 +555,6 @@ TEST(a_cap_that_is_set_all_the_time_makes_no_more_calls)
         run(2 * MS);
     }
     CHECK(most_calls_a_second() <= 204);
-    stop();
-}
-
-/* What they cost in calls is made up for between them. */
-TEST(changes_now_and_then_are_in_force_at_once)
-{
-    struct tenant_here *tenant = &here.tenants[0];
-
-    start_busy(CAPS(80000, SLICES_NO_CAP));
-    for (int i = 0; i < 40; i++) {
-        change(tenant, 20000);
-        measure(40 * MS);
-        CHECK(tenant->share < 32);
-        run(160 * MS);
-        change(tenant, 80000);
-        run(213 * MS);
-    }
     stop();
 }
 
