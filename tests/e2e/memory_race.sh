@@ -9,9 +9,12 @@ rounds=$(full 1000 60)
 # shellcheck disable=SC2016 # the inner shell's variables
 background_as a vgpu run --name a --memory 8GiB -- sh -c '
     for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do
-        "$1/memory" race "$2" "$i" "$3" >"$4/race.$i" &
+        "$1/memory" race "$2" "$i" "$3" "$4/go" >"$4/race.$i" 2>"$4/ready.$i" &
     done
     wait' sh "$GUESTS" "$rounds" "$limit" "$TMP"
+are_ready() { [ "$(cat "$TMP"/ready.* | grep -c ready)" = 16 ]; }
+ok "all are there" wait_for 20 are_ready
+: >"$TMP/go"
 finish a
 sum() { cat "$TMP"/race.* | sed "s/.*\"$1\": \([0-9]*\).*/\1/" | awk '{ s += $1 } END { print s + 0 }'; }
 is "all ended well" "$(cat "$TMP"/race.* | wc -l)" 16

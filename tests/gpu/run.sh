@@ -242,9 +242,12 @@ memory() {
     # shellcheck disable=SC2016 # the inner shell's variables
     background_as race vgpu run --name race --memory 24GiB -- sh -c '
         for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do
-            "$1/memory" race 1000 "$i" 25769803776 >"$2/race.$i" &
+            "$1/memory" race 1000 "$i" 25769803776 "$2/go" >"$2/race.$i" 2>"$2/ready.$i" &
         done
         wait' sh "$GUESTS" "$TMP"
+    are_ready() { [ "$(cat "$TMP"/ready.* | grep -c ready)" = 16 ]; }
+    wait_for 60 are_ready
+    : >"$TMP/go"
     finish race
     row "16 processes x 1000 rounds: ended well" "$(cat "$TMP"/race.* | wc -l)" '=' 16 processes
     row "  times above the limit" "$(cat "$TMP"/race.* | sed 's/.*"over": \([0-9]*\).*/\1/' |

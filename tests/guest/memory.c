@@ -5,7 +5,8 @@
  *                             what NVML says the process has, and waits for a line on stdin
  *     memory limit            allocates until it is refused, frees everything and allocates again
  *     memory later            takes all it gets when a line comes on stdin, and ends with the next
- *     memory race ROUNDS SEED LIMIT_BYTES   allocates and frees at random, watching what all have
+ *     memory race ROUNDS SEED LIMIT_BYTES FILE   allocates and frees at random, watching what all
+ *                             have, once FILE is there
  *     memory hold BYTES       has that much until it is ended
  *     memory kill PID         kills the process and prints after how many ms its memory was free
  *     memory start            makes a context and ends
@@ -116,6 +117,16 @@ static int run_limit(void)
     return 0;
 }
 
+/* Says that it is there, and waits until everybody is: a context needs memory as well. */
+static void wait_for_all(const char *go_path)
+{
+    const struct timespec moment = {.tv_nsec = 1000000};
+
+    fputs("ready\n", stderr);
+    while (access(go_path, F_OK) < 0)
+        nanosleep(&moment, NULL);
+}
+
 static int run_race(unsigned long rounds, unsigned int seed, uint64_t limit_bytes)
 {
     uint64_t blocks[RACE_KEPT] = {0}, most_bytes = 0;
@@ -210,6 +221,8 @@ int main(int argc, char **argv)
         return run_limit();
     if (strcmp(mode, "later") == 0)
         return run_later();
+    if (strcmp(mode, "race") == 0 && argc > 5)
+        wait_for_all(argv[5]);
     if (strcmp(mode, "race") == 0)
         return run_race(numbers[0], (unsigned int)numbers[1], numbers[2]);
     if (strcmp(mode, "hold") == 0)
