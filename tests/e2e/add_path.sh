@@ -15,7 +15,7 @@ if [ "${MACHINE:-native}" = native ]; then
     LOADER=$(readelf -lW "$ENV" | sed -n 's/.*program interpreter: \(.*\)].*/\1/p')
     LOADED_ENV=$ENV
 fi
-[ -z "${VGPU_TEST_SANITIZED:-}" ] || SURROUNDINGS=$VGPU_GUESTS/surroundings
+[ -z "${VGPU_TEST_SANITIZED:-}" ] || [ "${MACHINE:-native}" != native ] || SURROUNDINGS=$VGPU_GUESTS/surroundings
 
 # start VARIABLE=VALUE... PROGRAM...: runs it with the library and exactly these variables. LD_PRELOAD is the
 # library, unless it is one of them. The programs that MACHINE=emulated runs take TEST_PRELOAD for it, because

@@ -84,12 +84,15 @@ wait_for 5 is_gone "$PID_a" || kill -CONT "$PID_a"
 wait "$PID_a"
 is "and its end is seen" $? 143
 
-# A signal at any instant of the start ends all of it.
+# A signal at any instant of the start ends all of it; before that, this shell's copy would take it for its
+# own trap and lose it.
+is_executed() { [ "$(cat "/proc/$1/comm" 2>/dev/null)" = vgpu ]; }
 left=0
 statuses=
 for round in $(seq "$(full 200 30)"); do
     vgpu run --name early -- sleep 60 &
     pid=$!
+    while ! is_executed "$pid" && kill -0 "$pid" 2>/dev/null; do :; done
     sleep "0.0$(printf %02d $((round % 15)))"
     kill -TERM "$pid"
     wait "$pid"
