@@ -28,7 +28,7 @@ ok "and its supervisor" wait_for 5 is_gone "$supervisor"
 # A daemon that never touches a GPU keeps the name as well.
 vgpu run --name a -- sh -c 'setsid sleep 60 >/dev/null 2>&1 & echo $!' >"$TMP/out"
 ok "a daemon without GPU keeps the tenant" is_tenant a
-pid=$(pgrep -f '^sleep 60$')
+pid=$(cat "$TMP/out") # setsid leads no group there, and so does not fork
 kill -TERM "$pid"
 ok "until it ends" wait_for 5 is_no_tenant a
 
