@@ -1,5 +1,6 @@
 #include "bootstrap/install.h"
 
+#include "utils/file.h"
 #include "utils/str.h"
 
 #include <errno.h>
@@ -179,21 +180,6 @@ static void say(struct install *install, const char *would, const char *done, co
         return;
 }
 
-static int write_all(int fd, const char *content, size_t size)
-{
-    while (size) {
-        ssize_t count = write(fd, content, size);
-
-        if (count < 0 && errno == EINTR)
-            continue;
-        if (count < 0)
-            return -errno;
-        content += count;
-        size -= (size_t)count;
-    }
-    return 0;
-}
-
 /* Takes the descriptor of what was written beside, and puts it in its place. */
 static int put_in_place(struct install *install, int fd, mode_t mode, const char *name,
                         struct err *err)
@@ -229,7 +215,7 @@ static int copy_content(int from, int to)
     int rc = lseek(from, 0, SEEK_SET) < 0 ? -errno : 0;
 
     while (!rc && (count = read_some(from, block, sizeof(block))) != 0)
-        rc = count < 0 ? (int)count : write_all(to, block, (size_t)count);
+        rc = count < 0 ? (int)count : file_write_all(to, block, (size_t)count);
     return rc;
 }
 
@@ -299,7 +285,7 @@ int install_text(struct install *install, const char *name, const char *text, st
     rc = open_beside(install, &fd, err);
     if (rc < 0)
         return rc;
-    rc = write_all(fd, text, strlen(text));
+    rc = file_write_all(fd, text, strlen(text));
     if (rc < 0) {
         attr_close(&fd);
         (void)err_set(err, -rc, "write '%s/%s'", install->path, name);

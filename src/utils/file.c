@@ -31,7 +31,7 @@ ssize_t file_read(const char *path, char *buffer, size_t size, struct err *err)
     return (ssize_t)length;
 }
 
-static int write_all(int fd, const char *content, size_t size)
+int file_write_all(int fd, const char *content, size_t size)
 {
     while (size) {
         ssize_t count = write(fd, content, size);
@@ -57,7 +57,7 @@ int file_write(const char *path, const void *content, size_t size, struct err *e
     fd = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return err_set(err, errno, "write '%s'", beside);
-    rc = write_all(fd, content, size);
+    rc = file_write_all(fd, content, size);
     if (!rc && rename(beside, path) < 0)
         rc = -errno;
     if (rc < 0) {

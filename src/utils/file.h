@@ -19,3 +19,6 @@ int file_write(const char *path, const void *content, size_t size, struct err *e
  * link, is not ours or that others may enter (-EPERM).
  */
 int file_make_private_dir(const char *path, struct err *err) MUST_CHECK;
+
+/* Writes all of it, however often that is cut short. Returns 0 or a negative errno. */
+int file_write_all(int fd, const char *content, size_t size) MUST_CHECK;
