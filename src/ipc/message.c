@@ -36,6 +36,16 @@ static const struct {
     [MESSAGE_STATUS_GPU] = {sizeof(struct message_status_gpu), TEXT(message_status_gpu, uuid)},
     [MESSAGE_SET] = {sizeof(struct message_set), {0, 0}},
     [MESSAGE_REPLY] = {sizeof(struct message_reply), TEXT(message_reply, text)},
+    [MESSAGE_EXPLAIN] = {sizeof(struct message_header), {0, 0}},
+    [MESSAGE_EXPLAINED] = {sizeof(struct message_explained), TEXT(message_explained, uuid)},
+    [MESSAGE_WATCH] = {sizeof(struct message_header), {0, 0}},
+    [MESSAGE_END] = {sizeof(struct message_end), {0, 0}},
+    [MESSAGE_LIST] = {sizeof(struct message_header), {0, 0}},
+    [MESSAGE_NAME] = {sizeof(struct message_name), TEXT(message_name, name)},
+    [MESSAGE_SELECT] = {sizeof(struct message_name), TEXT(message_name, name)},
+    [MESSAGE_CREATE] = {sizeof(struct message_create), TEXT(message_create, name)},
+    [MESSAGE_CREATED] = {sizeof(struct message_created), TEXT(message_created, text)},
+    [MESSAGE_RELOAD] = {sizeof(struct message_header), {0, 0}},
 };
 
 void message_init(void *message, enum message_type type, size_t length)

@@ -21,7 +21,7 @@
 #include <stdint.h>
 
 #define MESSAGE_MAGIC    0x76677075u
-#define MESSAGE_VERSION  1u
+#define MESSAGE_VERSION  2u
 #define MESSAGE_SIZE_MAX 4096
 
 enum message_type {
@@ -41,6 +41,16 @@ enum message_type {
     MESSAGE_STATUS_GPU,
     MESSAGE_SET,
     MESSAGE_REPLY,
+    MESSAGE_EXPLAIN,   /* client: why the plan is as it is; EXPLAINED for each GPU, then REPLY */
+    MESSAGE_EXPLAINED, /* supervisor */
+    MESSAGE_WATCH,     /* client: a STATUS's answer now, and after each change */
+    MESSAGE_END,       /* client: the tenant ends (its processes are ended) */
+    MESSAGE_LIST,      /* client to the daemon: NAME for each tenant, then REPLY */
+    MESSAGE_NAME,      /* daemon: a tenant's name */
+    MESSAGE_SELECT,    /* client to the daemon: what follows is meant for this tenant; REPLY */
+    MESSAGE_CREATE,    /* client to the daemon: a tenant (one descriptor: its front's socket) */
+    MESSAGE_CREATED,   /* daemon: what became of it */
+    MESSAGE_RELOAD,    /* client to the daemon: read the configuration again; REPLY */
     MESSAGE_TYPE_END
 };
 
@@ -108,10 +118,14 @@ struct message_status_tenant {
     uint32_t engine; /* enum region_engine */
     uint32_t state;  /* enum message_state */
     uint32_t process_count, gpu_count;
-    uint64_t rm_unparsed, refusals, guard_enables;
+    uint32_t uid;     /* who it was made for */
+    uint32_t on_loss; /* enum region_on_loss */
+    uint32_t is_kept; /* it stays without processes until it is ended */
+    uint64_t rm_calls, rm_unparsed, refusals, guard_enables;
 };
 
-enum message_state { MESSAGE_RUNNING }; /* an orphan has nobody to answer: vgpu ps sees that */
+/* An orphan has nobody to answer: vgpu ps sees that. QUEUED is the daemon's word. */
+enum message_state { MESSAGE_RUNNING, MESSAGE_SUSPENDED, MESSAGE_QUEUED };
 
 #define MESSAGE_UNKNOWN UINT64_MAX /* a value that was not measured: null, `-` */
 struct message_status_process {
@@ -131,6 +145,9 @@ struct message_status_gpu {
     uint64_t card_bytes;
     uint64_t cap_milli_percent;                                /* 100000: no cap */
     uint64_t used_milli_percent, slice_us, duty_milli_percent; /* or MESSAGE_UNKNOWN */
+    uint64_t entitled_milli_percent;                           /* or MESSAGE_UNKNOWN */
+    uint64_t switch_calls, late_looks, control_failures;       /* of this supervisor */
+    uint64_t control_ns; /* a switch call's length, moving average; or MESSAGE_UNKNOWN */
 };
 
 enum message_set_field {
@@ -138,6 +155,7 @@ enum message_set_field {
     MESSAGE_SET_COMPUTE = 2,
     MESSAGE_SET_WEIGHT = 4,
     MESSAGE_SET_PRIORITY = 8,
+    MESSAGE_SET_SUSPENDED = 16, /* of all GPUs, whatever the mask */
 };
 
 struct message_set {
@@ -147,12 +165,77 @@ struct message_set {
     uint64_t memory_bytes;         /* or REGION_NO_LIMIT */
     uint32_t memory_milli_percent; /* of each card, where not 0 */
     uint32_t cap_milli_percent, weight, priority;
+    uint32_t is_suspended;
 };
 
 struct message_reply {
     struct message_header header;
     int32_t status; /* 0 or a negative errno */
     char text[240]; /* what was wrong; empty for 0 */
+};
+
+#define MESSAGE_NEIGHBOURS_MAX 16
+
+struct message_neighbour {
+    char name[64];
+    uint32_t cap_milli_percent, weight, priority, busy_group_count, is_active;
+    uint32_t used_milli_percent; /* ~0: not known */
+};
+
+/* The last plan of one tenant on one GPU, and all that it was made of. */
+struct message_explained {
+    struct message_header header;
+    char uuid[48];
+    uint32_t nvml_index, engine; /* enum region_engine */
+    uint32_t is_suspended, is_active, is_off, has_records;
+    uint32_t group_count, busy_group_count;       /* compute channel groups, and those with work */
+    uint32_t cap_milli_percent, weight, priority; /* as asked for */
+    uint32_t cap_in_force_milli_percent;          /* less where caps exceed the whole */
+    uint32_t entitled_milli_percent;
+    uint32_t idle_factor_milli; /* what its idling is worth; 1000: nothing */
+    uint32_t rate_milli;        /* GPU time used per time that its channels are on */
+    uint64_t used_milli_percent, duty_milli_percent, slice_us; /* or MESSAGE_UNKNOWN */
+    uint64_t window_ns, phase_ns;                              /* of its budget; 0: it has no cap */
+    int64_t balance_ns;       /* of its budget; negative: it has used more */
+    uint64_t call_ns;         /* what a switch call takes of the GPU's 200 a second */
+    uint64_t planned_ns;      /* CLOCK_MONOTONIC instant of the plan; 0: none yet */
+    uint32_t tenant_count;    /* known on this GPU, this one among them */
+    uint32_t neighbour_count; /* described below, at most MESSAGE_NEIGHBOURS_MAX */
+    struct message_neighbour neighbours[MESSAGE_NEIGHBOURS_MAX];
+};
+
+struct message_end {
+    struct message_header header;
+    uint32_t is_forced; /* 0: refused with EBUSY while it has processes */
+    uint32_t reserved;
+};
+
+struct message_name {
+    struct message_header header;
+    char name[64];
+};
+
+struct message_create {
+    struct message_header header;
+    char name[64];     /* empty: the daemon makes one */
+    uint32_t gpu_mask; /* bits of NVML indices; 0: the one with the best fit */
+    uint32_t on_loss;  /* enum region_on_loss */
+    uint32_t is_kept;  /* it stays without processes until it is ended */
+    uint32_t queue_ms; /* how long to wait for room */
+    uint32_t fields;   /* of enum message_set_field, and their values as in message_set */
+    uint32_t memory_milli_percent;
+    uint64_t memory_bytes;
+    uint32_t cap_milli_percent, weight, priority, reserved;
+};
+
+struct message_created {
+    struct message_header header;
+    int32_t status;    /* 0, or a negative errno */
+    uint32_t gpu_mask; /* bits of NVML indices */
+    char name[64];
+    char control_path[112]; /* what its processes are to have as VGPU_CONTROL */
+    char visible[16 * 48];  /* CUDA_VISIBLE_DEVICES; empty: all */
+    char text[240];         /* what was wrong, or (status 0) what the person is to know */
 };
 
 /* Fills a header; `length` is the struct's size. */

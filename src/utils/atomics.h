@@ -18,6 +18,8 @@
     atomic_fetch_sub_explicit((object), (value), memory_order_relaxed)
 #define add_ordered(object, value)                                                                 \
     atomic_fetch_add_explicit((object), (value), memory_order_seq_cst)
+#define sub_ordered(object, value)                                                                 \
+    atomic_fetch_sub_explicit((object), (value), memory_order_seq_cst)
 #define and_ordered(object, value)                                                                 \
     atomic_fetch_and_explicit((object), (value), memory_order_seq_cst)
 #define exchange_ordered(object, value)                                                            \
