@@ -2,8 +2,8 @@
 
 #include "cli/command.h"
 #include "cli/launch.h"
-#include "cli/supervise.h"
 #include "supervisor/server.h"
+#include "supervisor/supervise.h"
 #include "utils/clock.h"
 #include "utils/log.h"
 #include "utils/sock.h"
