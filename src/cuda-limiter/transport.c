@@ -193,7 +193,7 @@ static struct {
     bool is_started;
 } transport;
 
-struct mediator *transport_mediator(void)
+HOT struct mediator *transport_mediator(void)
 {
     return &transport.mediator;
 }
@@ -222,6 +222,26 @@ int transport_call(uint64_t file_id, int fd, unsigned long request, uint64_t arg
         guest_unlock();
     }
     return rc;
+}
+
+static COLD void note_with_lock(const struct rm_control *control)
+{
+    int saved = errno;
+
+    if (guest_is_holding())
+        return; /* and could not take it */
+    mediator_note_control(&transport.mediator, control);
+    guard_start_if_wanted();
+    errno = saved;
+}
+
+HOT void transport_note_control(const void *argument)
+{
+    struct rm_control control;
+
+    memcpy(&control, argument, sizeof(control)); /* another thread may write there */
+    if (!LIKELY(mediator_note_at_once(&transport.mediator, &control)))
+        note_with_lock(&control);
 }
 
 void transport_close_file(uint64_t file_id)
