@@ -23,7 +23,7 @@ struct entry {
 };
 
 struct foreign_region {
-    struct foreign_region_options options;
+    struct pod_rule rule;
     struct list entries;
     int base_fd;
     uint64_t swept_unix_s; /* 0: not yet */
@@ -36,7 +36,7 @@ int foreign_region_new(struct foreign_region **ret_region,
 
     if (!region)
         return err_set(err, ENOMEM, "publish pods' shared files");
-    region->options = *options;
+    region->rule = options->rule;
     list_init(&region->entries);
     region->base_fd = v2_folder_open_base(options->base_path, true, err);
     if (region->base_fd < 0) {
@@ -45,7 +45,6 @@ int foreign_region_new(struct foreign_region **ret_region,
         free(region);
         return rc;
     }
-    region->options.base_path = NULL; /* the caller's; open is all we need */
     *ret_region = region;
     return 0;
 }
@@ -199,9 +198,7 @@ static void update_tenant(struct foreign_region *region, const struct snapshot *
     struct pod_name pod;
     struct entry *entry;
 
-    if (!region->options.name_pod(region->options.context, tenant, &pod) ||
-        !pod_name_is_part(pod.namespace, sizeof(pod.namespace)) ||
-        !pod_name_is_part(pod.name, sizeof(pod.name)))
+    if (!pod_name_of_tenant(&region->rule, tenant, &pod))
         return;
     entry = find_entry(region, &pod);
     if (!entry)

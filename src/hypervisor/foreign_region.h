@@ -17,16 +17,13 @@
 #include "utils/attr.h"
 #include "utils/err.h"
 
-#include <stdbool.h>
 #include <stdint.h>
 
 struct foreign_region;
 
 struct foreign_region_options {
     const char *base_path; /* of --shared-memory-base-path; made where there is none */
-    /* Which pod a tenant is; false: it is none, and gets no file. */
-    bool (*name_pod)(void *context, const struct snapshot_tenant *tenant, struct pod_name *ret_pod);
-    void *context;
+    struct pod_rule rule;  /* a tenant that is no pod gets no file */
 };
 
 int foreign_region_new(struct foreign_region **ret_region,

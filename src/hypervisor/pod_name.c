@@ -35,3 +35,25 @@ bool pod_name_equals(const struct pod_name *a, const struct pod_name *b)
 {
     return str_equals(a->namespace, b->namespace) && str_equals(a->name, b->name);
 }
+
+bool pod_name_of_tenant(const struct pod_rule *rule, const struct snapshot_tenant *tenant,
+                        struct pod_name *ret_pod)
+{
+    struct pod_name pod;
+
+    return rule->name(rule->context, tenant, &pod) &&
+           pod_name_set(ret_pod, pod.namespace, pod.name);
+}
+
+const struct snapshot_tenant *pod_name_find(const struct pod_rule *rule,
+                                            const struct snapshot *snapshot,
+                                            const struct pod_name *pod)
+{
+    for (uint32_t i = 0; i < snapshot->tenant_count; i++) {
+        struct pod_name name;
+
+        if (pod_name_of_tenant(rule, &snapshot->tenants[i], &name) && pod_name_equals(&name, pod))
+            return &snapshot->tenants[i];
+    }
+    return NULL;
+}

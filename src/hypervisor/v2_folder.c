@@ -12,7 +12,7 @@
 #define UNFINISHED_NAME ".shm~" /* until it is complete */
 #define FOLDER_MODE     0755
 #define FILE_MODE       0666
-#define FOLDER_FLAGS    (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+#define FOLDER_FLAGS    (O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
 #define SWEEP_ENTRIES   4096 /* looked at in a directory in one pass: the rest waits */
 
 static int open_error(struct err *err, const char *what, const char *name)

@@ -38,7 +38,7 @@ struct world {
 
 static void make_world(struct world *world)
 {
-    struct foreign_region_options options = {.base_path = world->base, .name_pod = name_by_dot};
+    struct foreign_region_options options = {.base_path = world->base, .rule = {name_by_dot, NULL}};
     struct snapshot_tenant *tenant;
     struct err err;
 
@@ -182,7 +182,7 @@ TEST(tenants_that_are_no_pods_get_no_file)
 TEST(the_next_daemon_goes_on_with_the_file_that_processes_have_mapped)
 {
     struct world world;
-    struct foreign_region_options options = {.base_path = world.base, .name_pod = name_by_dot};
+    struct foreign_region_options options = {.base_path = world.base, .rule = {name_by_dot, NULL}};
     struct err err;
     ino_t inode;
 
@@ -339,7 +339,7 @@ TEST(what_unknown_pods_left_is_swept_away_once_the_tenants_are_known)
 TEST(a_base_that_cannot_be_made_is_said)
 {
     struct foreign_region_options options = {.base_path = "/proc/none/shm",
-                                             .name_pod = name_by_dot};
+                                             .rule = {name_by_dot, NULL}};
     struct foreign_region *region;
     struct err err;
 
