@@ -11,7 +11,6 @@
 #define SWEEP_PERIOD_S      60
 #define HEARTBEAT_TIMEOUT_S 10
 #define PIDS_TIMEOUT_S      3600
-#define EMPTY_TIMEOUT_S     600 /* a pod that is about to start has an empty directory */
 
 struct entry {
     struct list node;
@@ -224,8 +223,7 @@ static void sweep(struct foreign_region *region, uint64_t now_unix_s)
     struct v2_folder_rules rules = {.is_known = is_known,
                                     .context = region,
                                     .heartbeat_timeout_s = HEARTBEAT_TIMEOUT_S,
-                                    .pids_timeout_s = PIDS_TIMEOUT_S,
-                                    .empty_timeout_s = EMPTY_TIMEOUT_S};
+                                    .pids_timeout_s = PIDS_TIMEOUT_S};
     uint32_t removed = v2_folder_sweep(region->base_fd, &rules, now_unix_s);
 
     region->swept_unix_s = now_unix_s;

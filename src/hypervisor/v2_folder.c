@@ -171,12 +171,13 @@ static bool is_left_over(int pod_fd, const struct v2_folder_rules *rules, uint64
     struct v2_region region;
     struct stat status;
 
-    if (fd < 0)
-        return fstat(pod_fd, &status) == 0 &&
-               is_older(status.st_mtime, now_unix_s, rules->empty_timeout_s);
+    if (fd < 0 || fstat(fd, &status) < 0)
+        return false;
+    /* Neither whole nor of a length that one ever has while it is made: not ours to judge. */
+    if (status.st_size != 0 && status.st_size != V2_REGION_SIZE)
+        return false;
     if (v2_region_read(fd, &region, NULL) < 0)
-        return fstat(fd, &status) == 0 &&
-               is_older(status.st_mtime, now_unix_s, rules->heartbeat_timeout_s);
+        return is_older(status.st_mtime, now_unix_s, rules->heartbeat_timeout_s);
     if (v2_region_is_healthy(&region, now_unix_s, rules->heartbeat_timeout_s))
         return false;
     /* A pid may be somebody else's by now, or a lie: it does not keep a file for ever. */

@@ -54,12 +54,12 @@ struct v2_folder_rules {
     void *context;
     uint64_t heartbeat_timeout_s; /* with a heartbeat not older than this a file is in use */
     uint64_t pids_timeout_s;      /* nor is one with living processes, up to this age */
-    uint64_t empty_timeout_s;     /* a directory without a file is left for so long */
 };
 
 /*
- * Removes what pods that are not known left: files with an old heartbeat whose processes have all
- * ended, what is no shared file at all, and directories that have been empty for long. One that
- * cannot be looked at is passed over. Returns how many pods' it removed.
+ * Removes the files that pods which are not known left, and the directories that are empty by that:
+ * those with an old heartbeat whose processes have all ended, and what a crash left of one. All
+ * else is left alone, be it an empty directory (a pod about to start has one), a link, or a file
+ * that merely has the name: the base may be the wrong one. Returns how many it removed.
  */
 uint32_t v2_folder_sweep(int base_fd, const struct v2_folder_rules *rules, uint64_t now_unix_s);

@@ -224,8 +224,7 @@ static uint32_t sweep(const struct place *place, const struct pod_name *known, u
     struct v2_folder_rules rules = {.is_known = is_known,
                                     .context = known ? &copy : NULL,
                                     .heartbeat_timeout_s = 10,
-                                    .pids_timeout_s = 3600,
-                                    .empty_timeout_s = 600};
+                                    .pids_timeout_s = 3600};
 
     return v2_folder_sweep(place->fd, &rules, now_unix_s);
 }
@@ -251,30 +250,67 @@ TEST(a_sweep_removes_what_is_old_dead_and_unknown_and_that_alone)
     close_place(&place);
 }
 
-TEST(a_sweep_goes_on_past_what_it_cannot_read)
+/* A pod's directory with a file of that length which is no shared file. */
+static void make_odd(const struct place *place, off_t length)
 {
+    struct err err;
+    int pod_fd = v2_folder_open_pod(place->fd, &place->pod, true, &err);
+    int fd = openat(pod_fd, "shm", O_CREAT | O_WRONLY, 0666);
+
+    CHECK(fd >= 0);
+    CHECK_EQ(pwrite(fd, "\xff", 1, 0), 1);
+    CHECK_EQ(ftruncate(fd, length), 0);
+    CHECK_EQ(close(fd), 0);
+    CHECK_EQ(close(pod_fd), 0);
+}
+
+TEST(a_sweep_removes_what_a_crash_left_and_no_file_that_merely_has_the_name)
+{
+    static const struct {
+        off_t length;
+        bool is_removed;
+    } cases[] = {{0, true}, {V2_REGION_SIZE, true}, {1, false}, {V2_REGION_SIZE + 1, false}};
     struct place place;
     uint64_t now = (uint64_t)time(NULL);
-    struct err err;
-    int pod_fd, fd;
 
     open_place(&place);
-    CHECK_EQ(symlinkat("/", place.fd, "link"), 0);
+    for (size_t i = 0; i < 4; i++) {
+        make_odd(&place, cases[i].length);
+        CHECK_EQ(sweep(&place, NULL, now), 0);
+        CHECK_EQ(sweep(&place, NULL, now + 12), cases[i].is_removed);
+        v2_folder_remove(place.fd, &place.pod);
+    }
+    close_place(&place);
+}
+
+TEST(a_sweep_follows_no_link_and_leaves_empty_directories_alone)
+{
+    char outside[] = "/tmp/vgXXXXXX", path[64];
+    struct place place, other;
+    uint64_t late = (uint64_t)time(NULL) + 100000;
+    struct err err;
+    int pod_fd;
+
+    CHECK(mkdtemp(outside) != NULL);
+    open_place(&place);
+    open_place(&other);
+    CHECK_EQ(close(make_pod(&other, make_image(NOW, 0))), 0);
+    (void)snprintf(path, sizeof(path), "%s/space", other.base);
+    CHECK_EQ(symlinkat(path, place.fd, "link"), 0);
     CHECK_EQ(mkdirat(place.fd, "odd name", 0755), 0);
-    fd = openat(place.fd, "file", O_CREAT | O_WRONLY, 0600);
-    CHECK_EQ(close(fd), 0);
+    CHECK_EQ(close(openat(place.fd, "file", O_CREAT | O_WRONLY | O_CLOEXEC, 0600)), 0);
     pod_fd = v2_folder_open_pod(place.fd, &place.pod, true, &err);
-    fd = openat(pod_fd, "shm", O_CREAT | O_WRONLY, 0666); /* of no length: a crash's */
-    CHECK_EQ(close(fd), 0);
-    CHECK_EQ(sweep(&place, NULL, now), 0);
-    CHECK_EQ(sweep(&place, NULL, now + 12), 1);
+    CHECK_EQ(symlinkat(outside, pod_fd, "shm"), 0);
+    CHECK_EQ(sweep(&place, NULL, late), 0);
+    CHECK_EQ(unlinkat(pod_fd, "shm", 0), 0);
+    CHECK_EQ(sweep(&place, NULL, late), 0);
     CHECK_EQ(close(pod_fd), 0);
-    pod_fd = v2_folder_open_pod(place.fd, &place.pod, true, &err);
-    CHECK_EQ(close(pod_fd), 0);
-    CHECK_EQ(sweep(&place, NULL, now + 500), 0); /* a pod that starts has an empty directory */
-    CHECK_EQ(sweep(&place, NULL, now + 660), 1);
+    v2_folder_remove(place.fd, &place.pod);
     CHECK_EQ(unlinkat(place.fd, "link", 0), 0);
     CHECK_EQ(unlinkat(place.fd, "file", 0), 0);
     CHECK_EQ(unlinkat(place.fd, "odd name", AT_REMOVEDIR), 0);
+    CHECK_EQ(sweep(&other, NULL, late), 1); /* it would have been removed through the link */
+    CHECK_EQ(rmdir(outside), 0);
+    close_place(&other);
     close_place(&place);
 }
