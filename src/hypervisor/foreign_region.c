@@ -6,10 +6,12 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #define SWEEP_PERIOD_S      60
 #define HEARTBEAT_TIMEOUT_S 10
+#define WHOLE_PERIOD        20 /* updates after which all is looked at, and not what changed alone */
 #define PIDS_TIMEOUT_S      3600
 
 struct entry {
@@ -18,6 +20,9 @@ struct entry {
     int pod_fd, fd;             /* -1: not open */
     bool is_seen;               /* in the snapshot at hand */
     bool is_unwell, was_unwell; /* this time, and the last: trouble is told when it begins */
+    uint32_t head_count;        /* updates since the whole file was written */
+    int32_t pids[V2_REGION_PIDS_MAX];
+    uint32_t pid_count;
     struct v2_region_image image;
 };
 
@@ -158,6 +163,11 @@ static void describe_processes(struct entry *entry, const struct snapshot_tenant
             pids[count++] = tenant->processes[i].pid;
     if (tenant->process_count > V2_REGION_PIDS_MAX)
         tell_trouble(entry, "its file has not room for all of its processes");
+    if (count == entry->pid_count && memcmp(pids, entry->pids, count * sizeof(*pids)) == 0)
+        return;
+    memcpy(entry->pids, pids, count * sizeof(*pids));
+    entry->pid_count = count;
+    entry->head_count = WHOLE_PERIOD;
     (void)v2_region_set_pids(&entry->image, pids, count); /* there is room for that many */
 }
 
@@ -181,10 +191,17 @@ static void write_entry(const struct foreign_region *region, struct entry *entry
 
     if (entry->fd >= 0 && !v2_folder_has_file(entry->pod_fd, entry->fd))
         close_entry(entry);
-    if (entry->fd < 0)
+    if (entry->fd < 0) {
+        entry->head_count = WHOLE_PERIOD;
         rc = open_entry(region, entry, &err);
-    if (!rc)
+    }
+    if (!rc && entry->head_count < WHOLE_PERIOD) {
+        entry->head_count++;
+        rc = v2_region_write_head(entry->fd, &entry->image, &err);
+    } else if (!rc) {
+        entry->head_count = 0;
         rc = v2_region_write(entry->fd, &entry->image, &err);
+    }
     if (rc < 0) {
         close_entry(entry);
         tell_trouble(entry, err.text);

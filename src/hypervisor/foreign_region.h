@@ -7,8 +7,8 @@
  * A file belongs to a tenant that is a pod, from the snapshot that first has it to the first that
  * has not; then it is removed. One that is there already (a former daemon's, which running
  * processes have mapped) is taken over as it is and brought up to date; whatever else has its name
- * is replaced. A pod that spoils its own file finds it whole again half a second later, and has
- * harmed nobody else. Nothing in a file is believed.
+ * is replaced. A pod that spoils its own file finds it whole again half a second later (the list of
+ * pids after ten), and has harmed nobody else. Nothing in a file is believed.
  *
  * Files outlive the daemon: foreign_region_free() leaves them.
  */

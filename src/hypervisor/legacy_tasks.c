@@ -19,6 +19,8 @@ struct client {
 
 struct legacy_tasks {
     pthread_mutex_t lock;
+    void (*listener)(void *context);
+    void *listener_context;
     uint32_t client_count;
     struct client *clients[LEGACY_TASKS_CLIENTS_MAX];
 };
@@ -47,6 +49,19 @@ static void unlock(struct legacy_tasks *tasks)
     (void)pthread_mutex_unlock(&tasks->lock);
 }
 
+static void tell_listener(struct legacy_tasks *tasks)
+{
+    void (*listener)(void *context);
+    void *context;
+
+    lock(tasks);
+    listener = tasks->listener;
+    context = tasks->listener_context;
+    unlock(tasks);
+    if (listener)
+        listener(context);
+}
+
 int legacy_tasks_new(struct legacy_tasks **ret_tasks, struct err *err)
 {
     struct legacy_tasks *tasks = calloc(1, sizeof(*tasks));
@@ -66,6 +81,14 @@ void legacy_tasks_free(struct legacy_tasks *tasks)
         free(tasks->clients[i]);
     (void)pthread_mutex_destroy(&tasks->lock);
     free(tasks);
+}
+
+void legacy_tasks_listen(struct legacy_tasks *tasks, void (*listener)(void *context), void *context)
+{
+    lock(tasks);
+    tasks->listener = listener;
+    tasks->listener_context = context;
+    unlock(tasks);
 }
 
 static struct client *find_client(struct legacy_tasks *tasks, int32_t pid)
@@ -179,6 +202,8 @@ int legacy_tasks_add(struct legacy_tasks *tasks, int32_t pid, const struct legac
         client->open_count++;
     }
     unlock(tasks);
+    if (!rc)
+        tell_listener(tasks);
     return rc;
 }
 
@@ -244,6 +269,8 @@ static bool has_process(const struct snapshot *snapshot, int32_t pid)
 
 void legacy_tasks_prune(struct legacy_tasks *tasks, const struct snapshot *snapshot)
 {
+    bool has_pruned = false;
+
     lock(tasks);
     for (uint32_t i = 0; i < tasks->client_count;) {
         if (has_process(snapshot, tasks->clients[i]->pid)) {
@@ -252,8 +279,11 @@ void legacy_tasks_prune(struct legacy_tasks *tasks, const struct snapshot *snaps
         }
         free(tasks->clients[i]);
         tasks->clients[i] = tasks->clients[--tasks->client_count];
+        has_pruned = true;
     }
     unlock(tasks);
+    if (has_pruned)
+        tell_listener(tasks);
 }
 
 bool legacy_tasks_count(struct legacy_tasks *tasks, int32_t pid, struct legacy_counts *ret_counts)

@@ -47,6 +47,13 @@ int legacy_tasks_new(struct legacy_tasks **ret_tasks, struct err *err) MUST_CHEC
 void legacy_tasks_free(struct legacy_tasks *tasks);
 
 /*
+ * Who wants to hear that streams may have something new, or have ended: called on the thread that
+ * brought it about, without a lock. One listener; NULL: none.
+ */
+void legacy_tasks_listen(struct legacy_tasks *tasks, void (*listener)(void *context),
+                         void *context);
+
+/*
  * A process opens its stream. Another process's with its pid (an other start time) is forgotten.
  * -ENOSPC: too many clients.
  */

@@ -14,6 +14,7 @@
 #define WORD_BITS        64u
 #define WORD_SIZE        sizeof(uint64_t)
 #define WRITTEN_WORDS    (offsetof(struct v2_region_image, spare) / WORD_SIZE)
+#define HEAD_WORDS       (offsetof(struct v2_region_image, pids) / WORD_SIZE)
 #define WORDS_TO_BRIDGE  8 /* one call rather than two over so many words that are alike */
 #define HIGHEST_BIT      (UINT64_C(1) << (WORD_BITS - 1))
 
@@ -171,39 +172,53 @@ static int write_words(int fd, const uint64_t *words, size_t first, size_t end)
 }
 
 /* Where the words that differ end that begin at `first`, alike ones between them included. */
-static size_t find_end(const uint64_t *wanted, const uint64_t *found, size_t first)
+static size_t find_end(const uint64_t *wanted, const uint64_t *found, size_t first, size_t count)
 {
     size_t end = first + 1;
 
-    for (size_t i = end; i < WRITTEN_WORDS && i < end + WORDS_TO_BRIDGE; i++)
+    for (size_t i = end; i < count && i < end + WORDS_TO_BRIDGE; i++)
         if (wanted[i] != found[i])
             end = i + 1;
     return end;
 }
 
-int v2_region_write(int fd, const struct v2_region_image *image, struct err *err)
+/* The first words of the file. */
+static int write_beginning(int fd, const struct v2_region_image *image, size_t count,
+                           struct err *err)
 {
-    uint64_t wanted[V2_REGION_SIZE / WORD_SIZE], found[V2_REGION_SIZE / WORD_SIZE] = {0};
+    uint64_t wanted[WRITTEN_WORDS], found[WRITTEN_WORDS];
     struct stat status;
     ssize_t length;
     int rc = 0;
 
-    memcpy(wanted, image, sizeof(wanted));
+    memcpy(wanted, image, count * WORD_SIZE);
     if (fstat(fd, &status) < 0)
         return err_set(err, errno, "look at a pod's shared file");
     if (status.st_size != V2_REGION_SIZE && ftruncate(fd, V2_REGION_SIZE) < 0)
         return err_set(err, errno, "give a pod's shared file its length");
-    length = read_beginning(fd, found, sizeof(found));
+    length = read_beginning(fd, found, count * WORD_SIZE);
     if (length < 0)
         return err_set(err, (int)-length, "read a pod's shared file");
-    for (size_t i = 0, end; i < WRITTEN_WORDS && !rc; i = end) {
+    /* Cut again since: what is not there is written. */
+    memset((char *)found + length, 0, count * WORD_SIZE - (size_t)length);
+    for (size_t i = 0, end; i < count && !rc; i = end) {
         end = i + 1;
         if (wanted[i] == found[i])
             continue;
-        end = find_end(wanted, found, i);
+        end = find_end(wanted, found, i, count);
         rc = write_words(fd, wanted, i, end);
     }
     return rc < 0 ? err_set(err, -rc, "write a pod's shared file") : 0;
+}
+
+int v2_region_write(int fd, const struct v2_region_image *image, struct err *err)
+{
+    return write_beginning(fd, image, WRITTEN_WORDS, err);
+}
+
+int v2_region_write_head(int fd, const struct v2_region_image *image, struct err *err)
+{
+    return write_beginning(fd, image, HEAD_WORDS, err);
 }
 
 static void copy_uuid(char *ret_uuid, const char *uuid)

@@ -283,7 +283,9 @@ TEST(a_pod_that_truncates_its_file_all_the_time_ends_nobody_and_wins_nothing)
         update(&world, NOW + i);
     atomic_store(&vandal.is_over, true);
     CHECK_EQ(pthread_join(thread, NULL), 0);
-    update(&world, NOW + 3000);
+    for (uint64_t i = 0; i < 21; i++)
+        update(&world, NOW + 3000);
+    CHECK_EQ(read_file(&world).pid_count, 1);
     CHECK_EQ(read_file(&world).heartbeat_unix_s, NOW + 3000);
     CHECK_EQ(read_file(&world).devices[0].memory_limit_bytes, 8ull << 30);
     end_world(&world);
@@ -307,6 +309,23 @@ TEST(a_lock_that_is_left_held_is_freed_and_waited_for_by_nobody)
     CHECK_EQ(map->slots[4].memory_limit_bytes, 8ull << 30);
     CHECK_EQ(map->heartbeat_unix_s, NOW + 1);
     CHECK_EQ(munmap(map, sizeof(*map)), 0);
+    CHECK_EQ(close(fd), 0);
+    end_world(&world);
+}
+
+TEST(a_spoilt_list_of_pids_is_whole_again_within_ten_seconds)
+{
+    struct world world;
+    int fd;
+
+    make_world(&world);
+    update(&world, NOW);
+    fd = open(world.path, O_RDWR | O_CLOEXEC);
+    CHECK_EQ(ftruncate(fd, 2208), 0);
+    for (uint64_t i = 0; i < 21; i++)
+        update(&world, NOW + 1);
+    CHECK_EQ(read_file(&world).pid_count, 1);
+    CHECK_EQ(read_file(&world).creator_pid, (uint64_t)getpid());
     CHECK_EQ(close(fd), 0);
     end_world(&world);
 }

@@ -176,6 +176,36 @@ TEST(clients_vanish_with_their_processes)
     legacy_tasks_free(tasks);
 }
 
+static void count_call(void *context)
+{
+    ++*(int *)context;
+}
+
+TEST(a_listener_hears_of_what_is_new_and_of_what_has_ended)
+{
+    struct legacy_tasks *tasks = make_tasks();
+    struct snapshot *snapshot = snapshot_new(0);
+    struct err err;
+    int calls = 0;
+
+    CHECK_OK(legacy_tasks_open(tasks, 5, 1, &err), &err);
+    legacy_tasks_listen(tasks, count_call, &calls);
+    CHECK_EQ(add(tasks, 6, 1), -ENOENT);
+    CHECK_EQ(calls, 0);
+    CHECK_EQ(add(tasks, 5, 1), 0);
+    CHECK_EQ(calls, 1);
+    legacy_tasks_prune(tasks, snapshot);
+    CHECK_EQ(calls, 2);
+    legacy_tasks_prune(tasks, snapshot); /* nobody was there any more */
+    CHECK_EQ(calls, 2);
+    legacy_tasks_listen(tasks, NULL, NULL);
+    CHECK_OK(legacy_tasks_open(tasks, 5, 1, &err), &err);
+    CHECK_EQ(add(tasks, 5, 1), 0);
+    CHECK_EQ(calls, 2);
+    snapshot_release(snapshot);
+    legacy_tasks_free(tasks);
+}
+
 TEST(a_task_is_shown_as_limiters_parse_it)
 {
     struct legacy_task task = {.id = "0b1c2d3e-0000-4000-8000-000000000001",

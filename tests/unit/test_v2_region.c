@@ -335,3 +335,24 @@ TEST(health_is_a_heartbeat_of_the_last_seconds_and_not_of_the_future)
                  cases[i].is_healthy);
     }
 }
+
+TEST(a_head_is_written_without_the_pids)
+{
+    struct v2_region_image *image = make_image();
+    int fd = make_file();
+    struct err err;
+
+    CHECK_OK(v2_region_write(fd, image, &err), &err);
+    v2_region_set_slot(image, 0, &quota, NOW);
+    CHECK_EQ(v2_region_set_pids(image, (const int32_t[]){9}, 1), 0);
+    image->heartbeat_unix_s = NOW + 1;
+    CHECK_OK(v2_region_write_head(fd, image, &err), &err);
+    CHECK_EQ(word_at(fd, 2192), NOW + 1);
+    CHECK_EQ(half_at(fd, 2184), 1);
+    CHECK_EQ(word_at(fd, 2208), 0);
+    CHECK_EQ(word_at(fd, 34976), 0);
+    CHECK_EQ(ftruncate(fd, 3), 0);
+    CHECK_OK(v2_region_write_head(fd, image, &err), &err);
+    CHECK_EQ(word_at(fd, 8 + 72), 8ull << 30);
+    CHECK_EQ(close(fd), 0);
+}
