@@ -11,7 +11,7 @@
 
 #define SWEEP_PERIOD_S      60
 #define HEARTBEAT_TIMEOUT_S 10
-#define WHOLE_PERIOD        20 /* updates after which all is looked at, and not what changed alone */
+#define WHOLE_PERIOD        20 /* updates after which all of a file is looked at */
 #define PIDS_TIMEOUT_S      3600
 
 struct entry {
