@@ -1,7 +1,7 @@
 #pragma once
 /*
- * journal - the daemon's log: the lines of all components, whoever logs them on whichever thread, in
- * one form (log_line.h), of the levels that are wanted of each (log_levels.h), to stderr or to a
+ * journal - the daemon's log: the lines of all components, logged on whichever thread, in one
+ * form (log_line.h), of the levels that are wanted of each (log_levels.h), to stderr or to a
  * file that is replaced as it grows (log_file.h). There is one for the program, because there is
  * one utils/log.h.
  */

@@ -32,8 +32,8 @@ static void set_fault(struct log_file *file, const struct err *err, const char *
 }
 
 /*
- * When the file was made, for its age: the file system's own note of it where there is one, else its
- * last change, from which a file can only seem younger than it is.
+ * When the file was made, for its age: the file system's own note of it where there is one, else
+ * its last change, from which a file can only seem younger than it is.
  */
 static uint64_t find_birth_ms(int fd, uint64_t now_ms)
 {

@@ -1,8 +1,8 @@
 #pragma once
 /*
  * log_line - one event as one line: of text, logfmt or JSON. Whatever the message holds, the line
- * stays one, and what reads it back finds its fields: control characters are escaped, and bytes that
- * are no UTF-8 are escaped too (text) or replaced by U+FFFD (logfmt, JSON).
+ * stays one, and what reads it back finds its fields: control characters are escaped, and bytes
+ * that are no UTF-8 are escaped too (text) or replaced by U+FFFD (logfmt, JSON).
  */
 #include "utils/log.h"
 #include "utils/str.h"

@@ -17,23 +17,25 @@
 #define LOCK_TRIES    10
 #define LOCK_RETRY_NS (10 * NS_PER_MS)
 
-static int find_base(struct runtime *runtime, struct err *err)
+int runtime_find(struct runtime *ret_runtime, struct err *err)
 {
     const char *given = getenv("VGPU_RUNTIME_DIR"), *session = getenv("XDG_RUNTIME_DIR");
+    struct runtime runtime;
     bool fits;
 
     if (given && *given)
-        fits = str_format(runtime->base, sizeof(runtime->base), "%s", given);
+        fits = str_format(runtime.base, sizeof(runtime.base), "%s", given);
     else if (geteuid() == 0)
-        fits = str_format(runtime->base, sizeof(runtime->base), "/run/vgpu");
+        fits = str_format(runtime.base, sizeof(runtime.base), "/run/vgpu");
     else if (session && *session)
-        fits = str_format(runtime->base, sizeof(runtime->base), "%s/vgpu", session);
+        fits = str_format(runtime.base, sizeof(runtime.base), "%s/vgpu", session);
     else
-        fits = str_format(runtime->base, sizeof(runtime->base), "/tmp/vgpu-%u", geteuid());
+        fits = str_format(runtime.base, sizeof(runtime.base), "/tmp/vgpu-%u", geteuid());
     if (!fits)
         return err_say(err, ENAMETOOLONG, "the runtime directory's path is too long for a socket");
-    if (runtime->base[0] != '/')
+    if (runtime.base[0] != '/')
         return err_say(err, EINVAL, "VGPU_RUNTIME_DIR '%s' is not an absolute path", given);
+    *ret_runtime = runtime;
     return 0;
 }
 
@@ -41,7 +43,7 @@ int runtime_open(struct runtime *ret_runtime, struct err *err)
 {
     char tenants[RUNTIME_PATH_MAX];
     struct runtime runtime;
-    int rc = find_base(&runtime, err);
+    int rc = runtime_find(&runtime, err);
 
     if (rc < 0)
         return rc;

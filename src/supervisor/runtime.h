@@ -21,6 +21,9 @@ struct runtime {
     char base[RUNTIME_PATH_MAX];
 };
 
+/* Finds the base, and changes nothing. */
+int runtime_find(struct runtime *ret_runtime, struct err *err) MUST_CHECK;
+
 /* Finds the base, and makes it and its `tenants`. */
 int runtime_open(struct runtime *ret_runtime, struct err *err) MUST_CHECK;
 

@@ -3,7 +3,7 @@
  * log - one line an event, to stderr with the prefix "vgpu: " (colour only on terminals) or to a
  * file (with time, level and pid). Silent in the preload libraries unless VGPU_LOG names a level.
  * Written with one write(2) a line, so that lines of several processes do not mix. A program with a
- * form of its own for its log (the daemon) sets a sink, which then gets all lines of all components.
+ * form of its own for its log (the daemon) sets a sink, which then gets all lines of all of them.
  */
 #include "utils/attr.h"
 
