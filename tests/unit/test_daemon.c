@@ -165,7 +165,8 @@ TEST(what_has_no_effect_is_said_once)
     begin("runtime_dir: /tmp/vgpu-daemon-test\nscheduling_config: {a: 1}\n");
     CHECK_EQ(run_it(reload_twice), 0);
     first = strstr(logged(), "'scheduling_config' has no effect");
-    CHECK(first != NULL && strstr(first + strlen("'scheduling_config' has no effect"), "has no effect") == NULL);
+    CHECK(first != NULL &&
+          strstr(first + strlen("'scheduling_config' has no effect"), "has no effect") == NULL);
     end();
 }
 
