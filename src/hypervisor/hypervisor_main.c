@@ -1,5 +1,6 @@
 /* vgpu-hypervisor, which is installed as `hypervisor` too: the daemon, and a few small commands. */
 #include "hypervisor/daemon.h"
+#include "hypervisor/node_service.h"
 #include "hypervisor/shm_commands.h"
 #include "utils/log.h"
 #include "utils/str.h"
@@ -11,11 +12,6 @@
 #include <unistd.h>
 
 #define STATUS_USAGE 2
-
-static int run_node(struct daemon *daemon, struct err *err)
-{
-    return err_say(err, EOPNOTSUPP, "this build has no node");
-}
 
 static int read_region(const char *path, FILE *file, struct err *err)
 {
@@ -44,7 +40,7 @@ static int show_top(void)
 static int run_command(char *const *words, const char *name)
 {
     if (str_equals(name, "daemon"))
-        return daemon_main(words, run_node);
+        return daemon_main(words, node_service_run);
     if (str_equals(name, "tui"))
         return show_top();
     if (str_equals(name, "mount-shm"))

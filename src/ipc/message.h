@@ -232,6 +232,8 @@ struct message_created {
     struct message_header header;
     int32_t status;    /* 0, or a negative errno */
     uint32_t gpu_mask; /* bits of NVML indices */
+    uint32_t engine;   /* enum region_engine */
+    uint32_t reserved;
     char name[64];
     char control_path[112]; /* what its processes are to have as VGPU_CONTROL */
     char visible[16 * 48];  /* CUDA_VISIBLE_DEVICES; empty: all */

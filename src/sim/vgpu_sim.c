@@ -298,7 +298,7 @@ static int run_on(struct machine *machine, const char *directory, char **command
     if (rc < 0)
         return rc;
     (void)str_format(path, sizeof(path), "%s/run", directory);
-    rc = file_make_private_dir(path, err);
+    rc = file_make_own_dir(path, 0700, err);
     if (rc < 0)
         return rc;
     reactor_block_signals(&before);

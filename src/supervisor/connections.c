@@ -2,8 +2,8 @@
 
 #include "ipc/ledger.h"
 #include "ipc/message.h"
+#include "supervisor/clients.h"
 #include "supervisor/guests.h"
-#include "supervisor/status.h"
 #include "supervisor/tenant.h"
 #include "utils/clock.h"
 #include "utils/log.h"
@@ -20,6 +20,7 @@
 #define CONNECTIONS_MAX 1024
 #define OF_ONE_MOST     16 /* connections of one process, so that none keeps the others out */
 #define EXPIRY_MS       10 /* while a guest is lost: most are dead, which shows at once */
+#define NEWS_MS         10 /* what changes within this is told together */
 
 /* One accepted socket: of whoever, until its HELLO or its first request says. */
 struct connection {
@@ -30,7 +31,7 @@ struct connection {
     uv_poll_t poll, death; /* death: the guest's pidfd */
     int open_handles;
     struct guest *guest; /* NULL: none (yet) */
-    bool is_peer, is_closing, has_death;
+    bool is_peer, is_watching, is_closing, has_death;
 };
 
 /* --- how they end --- */
@@ -58,9 +59,10 @@ static void close_connection(struct connection *connection)
 }
 
 /* A process has left: whether the tenant has ended is looked at now. */
-static void tell_departure(const struct connections *connections)
+static void tell_departure(struct connections *connections)
 {
     connections->config.on_departure(connections->config.context);
+    connections_tell(connections);
 }
 
 static void on_expiry(uv_timer_t *timer)
@@ -179,6 +181,7 @@ static int on_guest_hello(struct connection *connection, struct sock_fds *fds)
     if (!connection->guest)
         return -ECONNRESET; /* gone already, or guests_join() has said what is wrong */
     watch_death(connection);
+    connections_tell(connections);
     return 0;
 }
 
@@ -208,42 +211,39 @@ static int on_hello(struct connection *connection, const struct message_hello *h
     }
 }
 
-/* --- clients --- */
+/* --- watchers --- */
 
-static int reply(const struct connection *connection, int status, const char *text)
+/* Those that asked to be told: a moment later, so that what changes together is told once. */
+static void on_news(uv_timer_t *timer)
 {
-    struct message_reply message = {.status = status};
+    struct connections *connections = timer->data;
 
-    message_init(&message, MESSAGE_REPLY, sizeof(message));
-    (void)str_format(message.text, sizeof(message.text), "%s", text); /* cut at worst */
-    return sock_send(connection->fd, &message, sizeof(message), NULL, 0);
+    LIST_EACH_SAFE(node, following, &connections->head)
+    {
+        struct connection *connection = CONTAINER_OF(node, struct connection, node);
+
+        if (connection->is_watching &&
+            clients_send_status(&connections->config, connection->fd) < 0)
+            end_connection(connection); /* it does not read: nobody waits for it */
+    }
 }
 
-static int on_set(const struct connection *connection, const struct message_set *set)
+void connections_tell(struct connections *connections)
 {
-    const struct connections_config *config = &connection->owner->config;
-    struct err err = {0};
-    int rc = tenant_change(config->tenant, set, &err);
-
-    if (rc < 0)
-        return reply(connection, rc, err.text);
-    tenant_apply(config->tenant, config->control, config->controller);
-    log_info("tenant '%s': process %d changed its limits", config->tenant->name,
-             (int)connection->peer.pid);
-    rc = tenant_save(config->tenant, config->state_path, &err);
-    if (rc < 0)
-        (void)err_wrap(&err, "the change holds, but is lost with this supervisor");
-    return reply(connection, rc, err.text);
+    if (!uv_is_active((uv_handle_t *)&connections->news))
+        (void)uv_timer_start(&connections->news, on_news, NEWS_MS, 0); /* cannot fail */
 }
 
-static int on_status(const struct connection *connection)
+static int on_question(struct connection *connection, int type, const void *message)
 {
-    const struct connections_config *config = &connection->owner->config;
-    struct status_source source = {
-        .tenant = config->tenant, .guests = config->guests, .controller = config->controller};
-    int rc = status_send(connection->fd, &source);
+    struct connections *connections = connection->owner;
+    int rc = clients_take(&connections->config, connection->fd, &connection->peer, message);
 
-    return rc < 0 ? rc : reply(connection, 0, "");
+    if (type == MESSAGE_WATCH)
+        connection->is_watching = true;
+    if (type == MESSAGE_SET)
+        connections_tell(connections);
+    return rc;
 }
 
 static int dispatch(struct connection *connection, int type, const void *message,
@@ -256,9 +256,7 @@ static int dispatch(struct connection *connection, int type, const void *message
                            fds->count ? TAKE_FD(fds->values[0]) : -1);
     if (connection->is_peer)
         return -EPROTO;
-    if (type == MESSAGE_SET)
-        return on_set(connection, message);
-    return type == MESSAGE_STATUS ? on_status(connection) : -EPROTO;
+    return on_question(connection, type, message);
 }
 
 /* Returns whether there may be more. */
@@ -330,7 +328,9 @@ static bool is_welcome(const struct connections *connections, const struct sock_
 {
     uint32_t count = 0;
 
-    if ((peer->uid != geteuid() && peer->uid != 0) || connections->count >= CONNECTIONS_MAX)
+    if (peer->uid != geteuid() && peer->uid != 0 && peer->uid != connections->config.tenant->uid)
+        return false;
+    if (connections->count >= CONNECTIONS_MAX)
         return false;
     LIST_EACH(node, &connections->head)
     count += CONTAINER_OF(node, struct connection, node)->peer.pid == peer->pid;
@@ -361,6 +361,8 @@ void connections_start(struct connections *connections, const struct connections
     list_init(&connections->head);
     (void)uv_timer_init(config->loop, &connections->expiry); /* cannot fail */
     connections->expiry.data = connections;
+    (void)uv_timer_init(config->loop, &connections->news); /* as above */
+    connections->news.data = connections;
     connections->listener.data = connections;
     /* Both fail for misuse only. */
     if (uv_poll_init(config->loop, &connections->listener, config->listen_fd) == 0)

@@ -1,16 +1,21 @@
 #include "supervisor/controller.h"
 
+#include "ipc/message.h"
 #include "supervisor/governor.h"
 #include "supervisor/gpus.h"
+#include "supervisor/neighbours.h"
 #include "supervisor/observer.h"
+#include "supervisor/reasons.h"
 #include "supervisor/roster.h"
 #include "utils/clock.h"
 #include "utils/log.h"
+#include "utils/str.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -87,8 +92,8 @@ static void judge_wants_armed(struct controller *controller)
     for (size_t i = 0; i < REGION_GPUS_MAX; i++) {
         const struct slot *slot = &controller->slots[i];
 
-        if (slot->roster.count && slot->quota.cap_milli_percent < SLICES_NO_CAP &&
-            slot->state.engine == REGION_ENGINE_RM)
+        if (slot->roster.count && slot->state.engine == REGION_ENGINE_RM &&
+            (slot->quota.cap_milli_percent < SLICES_NO_CAP || slot->quota.is_suspended))
             wants = true;
         /* Caps beyond the whole shrink: a peer's facts cannot make an uncapped tenant capped. */
     }
@@ -194,8 +199,9 @@ static int init_slot(struct controller *controller, uint32_t number, const struc
     struct slot *slot = &controller->slots[number];
     pthread_condattr_t attributes;
 
-    *slot = (struct slot){
-        .controller = controller, .number = number, .quota = {SLICES_NO_CAP, 1, REGION_NORMAL}};
+    *slot = (struct slot){.controller = controller,
+                          .number = number,
+                          .quota = {SLICES_NO_CAP, 1, REGION_NORMAL, false}};
     governor_init(&slot->governor, controller->control, number, card);
     slot->state = slot->governor.state;
     (void)pthread_condattr_init(&attributes);
@@ -416,11 +422,33 @@ void controller_get_state(struct controller *controller, uint32_t number,
 {
     struct slot *slot = find_slot(controller, number);
 
-    *ret_state = (struct controller_state){
-        .used_milli_percent = UINT64_MAX, .duty_milli_percent = UINT64_MAX, .slice_us = UINT64_MAX};
+    *ret_state = (struct controller_state){.used_milli_percent = UINT64_MAX,
+                                           .duty_milli_percent = UINT64_MAX,
+                                           .slice_us = UINT64_MAX,
+                                           .entitled_milli_percent = UINT64_MAX,
+                                           .call_ns = UINT64_MAX};
     if (!slot)
         return;
     lock(controller);
     *ret_state = slot->state;
+    unlock(controller);
+}
+
+void controller_explain(struct controller *controller, uint32_t number,
+                        struct message_explained *ret_explained)
+{
+    struct slot *slot = find_slot(controller, number);
+
+    memset(ret_explained, 0, sizeof(*ret_explained));
+    message_init(ret_explained, MESSAGE_EXPLAINED, sizeof(*ret_explained));
+    if (!slot)
+        return;
+    lock(controller);
+    wait_for_step(slot);
+    (void)str_format(ret_explained->uuid, sizeof(ret_explained->uuid), "%s",
+                     controller->control->gpus[number].uuid); /* same size */
+    ret_explained->nvml_index = controller->control->gpus[number].nvml_index;
+    reasons_fill(ret_explained, &slot->governor, &slot->quota);
+    neighbours_describe(ret_explained, controller->peers, controller->peer_count);
     unlock(controller);
 }

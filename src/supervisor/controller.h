@@ -18,11 +18,13 @@
 
 struct controller;
 struct gpus_card;
+struct message_explained;
 
 struct controller_quota {
     uint32_t cap_milli_percent; /* 100000: no cap */
     uint32_t weight;            /* 1..1000 */
     enum region_priority priority;
+    bool is_suspended; /* its channels are off, whatever it may use */
 };
 
 /* A channel, or (channel 0) a channel group, of one of the tenant's processes. */
@@ -34,11 +36,13 @@ struct controller_object {
 };
 
 struct controller_state {
-    enum region_engine engine;   /* what was seen to work here */
-    uint64_t used_milli_percent; /* of the last second; UINT64_MAX: not known */
-    uint64_t duty_milli_percent; /* UINT64_MAX: not known */
-    uint64_t slice_us;           /* UINT64_MAX: never set */
+    enum region_engine engine;       /* what was seen to work here */
+    uint64_t used_milli_percent;     /* of the last second; UINT64_MAX: not known */
+    uint64_t duty_milli_percent;     /* UINT64_MAX: not known */
+    uint64_t slice_us;               /* UINT64_MAX: never set */
+    uint64_t entitled_milli_percent; /* UINT64_MAX: there is no plan yet */
     uint64_t switch_calls, late_looks, control_failures;
+    uint64_t call_ns; /* a switch call's length, moving average; UINT64_MAX: none was made */
 };
 
 /*
@@ -87,3 +91,7 @@ void controller_remove_peer(struct controller *controller, const struct region_c
 
 void controller_get_state(struct controller *controller, uint32_t slot,
                           struct controller_state *ret_state);
+
+/* The last plan and what it was made of; the header is filled in. Waits for a step in progress. */
+void controller_explain(struct controller *controller, uint32_t slot,
+                        struct message_explained *ret_explained);

@@ -36,7 +36,9 @@ void governor_init(struct governor *governor, struct region_control *control, ui
                                   .state = {.engine = REGION_ENGINE_RM,
                                             .used_milli_percent = UINT64_MAX,
                                             .duty_milli_percent = UINT64_MAX,
-                                            .slice_us = UINT64_MAX}};
+                                            .slice_us = UINT64_MAX,
+                                            .entitled_milli_percent = UINT64_MAX,
+                                            .call_ns = UINT64_MAX}};
     idle_init(&governor->idle);
     census_init(&governor->census);
 }
@@ -149,7 +151,7 @@ static void extend_lease(struct governor *governor, uint64_t now_ns)
 {
     uint64_t until_ns = governor->budget.window_end_ns;
 
-    if (until_ns > now_ns + LEASE_MOST_NS)
+    if (governor->is_suspended || until_ns > now_ns + LEASE_MOST_NS)
         until_ns = now_ns + LEASE_MOST_NS;
     set_lease(governor, until_ns + LEASE_MARGIN_NS + 2 * governor->call_ns);
 }
@@ -187,6 +189,8 @@ static void note_call(struct governor *governor, uint64_t begin_ns, int rc)
                   (unsigned long long)(took_ns / NS_PER_US));
     if (rc > 0)
         governor->call_ns = (7 * governor->call_ns + 3 * took_ns / (uint64_t)rc) / 10;
+    if (rc > 0)
+        governor->state.call_ns = governor->call_ns;
 }
 
 static void give_up(struct governor *governor, const char *why)
@@ -392,9 +396,9 @@ static void apply_plan(struct governor *governor, const struct governor_input *i
     struct budget_measure now = measure(governor);
     const struct budget_parameters *old = &governor->budget.parameters;
 
-    if (!is_wanted) {
+    if (!is_wanted || governor->is_suspended) {
         governor->is_capped = false;
-        if (governor->is_off)
+        if (governor->is_off && !governor->is_suspended)
             enable(governor, input->roster);
     } else if (!governor->is_capped) {
         start_budget(governor, &parameters);
@@ -415,6 +419,8 @@ static void make_plan(struct governor *governor, const struct governor_input *in
     int rc;
 
     governor->has_active_peer = neighbours_plan(&governor->plan, governor, input, now_ns);
+    governor->planned_ns = now_ns;
+    governor->state.entitled_milli_percent = governor->plan.entitled_milli_percent;
     governor->plan_ns = now_ns + (input->peer_count ? PLAN_EVERY_NS : ALONE_EVERY_NS);
     apply_plan(governor, input, now_ns);
     if (!input->roster->count)
@@ -510,14 +516,33 @@ static uint64_t step_budget(struct governor *governor, const struct governor_inp
 }
 
 /*
+ * Off until it is resumed. As under a cap the lease is renewed by somebody who lives, and what is
+ * not off yet, for the rate of calls or for a guard that is not armed, is tried again.
+ */
+static uint64_t step_suspended(struct governor *governor, const struct governor_input *input,
+                               uint64_t now_ns)
+{
+    make_up(governor, input->roster, now_ns);
+    judge_disable(governor, input->roster, now_ns);
+    if (governor->is_off)
+        disable_newcomers(governor, input->roster);
+    else if (may_disable(governor, input->roster, now_ns))
+        disable(governor, input->roster);
+    if (governor->is_off)
+        extend_lease(governor, now_ns);
+    return now_ns + LEASE_RENEW_NS;
+}
+
+/*
  * For whoever looks into a spread: the driver's locks are held by others at times, for
  * milliseconds.
  */
-static void note_delay(const struct governor *governor, uint64_t begin_ns, uint64_t read_ns)
+static void note_delay(struct governor *governor, uint64_t begin_ns, uint64_t read_ns)
 {
     uint64_t late_ns =
         governor->step_ns && begin_ns > governor->step_ns ? begin_ns - governor->step_ns : 0;
 
+    governor->state.late_looks += late_ns > SLOW_NS;
     if (late_ns + read_ns - begin_ns > SLOW_NS)
         log_debug("GPU %u: a step began %llu us late, its reading took %llu us",
                   governor->card->nvml_index, (unsigned long long)(late_ns / NS_PER_US),
@@ -528,15 +553,19 @@ uint64_t governor_step(struct governor *governor, const struct governor_input *i
 {
     uint64_t begin_ns = clock_now_ns(), now_ns, next_ns;
 
+    governor->is_suspended =
+        input->quota.is_suspended && governor->state.engine == REGION_ENGINE_RM;
     now_ns = take_census(governor, input);
     note_delay(governor, begin_ns, now_ns);
     if (now_ns >= governor->plan_ns)
         make_plan(governor, input, now_ns);
-    if (governor->is_capped && governor->sampler)
+    if (governor->is_suspended)
+        next_ns = step_suspended(governor, input, now_ns);
+    else if (governor->is_capped && governor->sampler)
         next_ns = step_budget(governor, input, now_ns);
     else
         next_ns = UINT64_MAX;
-    if (governor->is_off && !governor->sampler)
+    if (governor->is_off && !governor->sampler && !governor->is_suspended)
         enable(governor, input->roster); /* nobody sees what it uses */
     now_ns = clock_now_ns();
     finish_second(governor, now_ns);

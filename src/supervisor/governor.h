@@ -48,13 +48,15 @@ struct governor {
     struct census census;
     struct slices_plan plan;
     struct budget budget;
-    bool is_capped; /* the budget law is running */
-    bool is_off;    /* we have taken channels off */
-    bool is_stuck;  /* putting them back failed: the lease is left to run out */
+    bool is_capped;    /* the budget law is running */
+    bool is_suspended; /* it is to stay off */
+    bool is_off;       /* we have taken channels off */
+    bool is_stuck;     /* putting them back failed: the lease is left to run out */
     bool has_active_peer;
     struct idle idle; /* NVML's slow correction for a tenant that idles by itself while alone */
     struct governor_second second;
     uint64_t plan_ns, facts_ns; /* when each is due */
+    uint64_t planned_ns;        /* when the last plan was made; 0: there is none */
     uint64_t step_ns;           /* when the next step is; 0: before the first */
     uint64_t call_ns;           /* how long a switch takes: moving average */
     uint64_t pace_ns;           /* up to here the calls that were made have had their time */

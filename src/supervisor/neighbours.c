@@ -1,5 +1,6 @@
 #include "supervisor/neighbours.h"
 
+#include "ipc/message.h"
 #include "supervisor/governor.h"
 #include "utils/clock.h"
 #include "utils/str.h"
@@ -79,4 +80,36 @@ bool neighbours_plan(struct slices_plan *ret_plan, const struct governor *govern
     slices_plan(plans, tenants, count);
     *ret_plan = plans[0];
     return has_active_peer;
+}
+
+void neighbours_describe(struct message_explained *explained,
+                         const struct region_control *const *peers, size_t count)
+{
+    uint64_t now_ns = clock_now_ns();
+
+    explained->tenant_count = 1;
+    for (size_t i = 0; i < count; i++) {
+        struct message_neighbour *neighbour = &explained->neighbours[explained->neighbour_count];
+        const struct region_gpu *gpu = find_gpu(peers[i], explained->uuid);
+        struct slices_tenant tenant;
+        struct region_facts facts;
+
+        if (!read_peer(&tenant, peers[i], explained->uuid, now_ns))
+            continue;
+        explained->tenant_count++;
+        if (explained->neighbour_count == MESSAGE_NEIGHBOURS_MAX)
+            continue;
+        *neighbour = (struct message_neighbour){
+            .cap_milli_percent = tenant.cap_milli_percent,
+            .weight = tenant.weight,
+            .priority = tenant.priority,
+            .busy_group_count = tenant.busy_group_count,
+            .is_active = tenant.is_active,
+            .used_milli_percent =
+                region_read_facts(gpu, &facts) ? facts.used_milli_percent : UINT32_MAX,
+        };
+        (void)str_format(neighbour->name, sizeof(neighbour->name), "%.*s",
+                         (int)sizeof(peers[i]->name) - 1, peers[i]->name); /* same size */
+        explained->neighbour_count++;
+    }
 }

@@ -14,6 +14,9 @@
 #ifndef SYS_pidfd_open
 #define SYS_pidfd_open 434
 #endif
+#ifndef SYS_pidfd_send_signal
+#define SYS_pidfd_send_signal 424
+#endif
 #define STAT_SIZE        1024
 #define ENVIRON_SIZE     (256 * 1024)
 #define FIELD_STATE      3
@@ -88,33 +91,71 @@ static bool has_variable(const char *content, size_t length, const char *wanted)
     return false;
 }
 
-bool process_has_tenant(const char *control)
+/* One entry of /proc: whether it is a process that runs and was started with the variable. */
+static bool is_of_tenant(const char *entry, const char *wanted, char *content, pid_t *ret_pid)
+{
+    char path[64];
+    ssize_t length;
+    uint64_t pid;
+
+    if (parse_u64(&pid, entry, 1, INT32_MAX, NULL) < 0)
+        return false;
+    (void)str_format(path, sizeof(path), "/proc/%llu/environ", (unsigned long long)pid); /* fits */
+    length = file_read(path, content, ENVIRON_SIZE, NULL);
+    *ret_pid = (pid_t)pid;
+    return length > 0 && has_variable(content, (size_t)length, wanted) && is_running((pid_t)pid);
+}
+
+/* Calls back for each process of the tenant until that returns true, which it returns. */
+static bool visit_tenant(const char *control, bool (*visit)(pid_t pid, int number), int number)
 {
     CLEANUP_FREE char *content = malloc(ENVIRON_SIZE);
     DIR *dir = opendir("/proc");
     struct dirent *entry;
     char wanted[256];
-    bool found = false;
+    bool is_done = false;
+    pid_t pid;
 
-    if (!content || !dir ||
-        !str_format(wanted, sizeof(wanted), PROCESS_CONTROL_VARIABLE "=%s", control)) {
-        if (dir)
-            (void)closedir(dir);
+    if (content && dir &&
+        str_format(wanted, sizeof(wanted), PROCESS_CONTROL_VARIABLE "=%s", control))
+        while (!is_done && (entry = readdir(dir)))
+            is_done = is_of_tenant(entry->d_name, wanted, content, &pid) && visit(pid, number);
+    if (dir)
+        (void)closedir(dir);
+    return is_done;
+}
+
+static bool is_enough(pid_t pid, int number)
+{
+    (void)number;
+    return pid > 0;
+}
+
+bool process_has_tenant(const char *control)
+{
+    return visit_tenant(control, is_enough, 0);
+}
+
+int process_signal(int pid_fd, int number)
+{
+    return syscall(SYS_pidfd_send_signal, pid_fd, number, NULL, 0) < 0 ? -errno : 0;
+}
+
+static bool signal_one(pid_t pid, int number)
+{
+    uint64_t before, after;
+    CLEANUP_CLOSE int fd = -1;
+
+    /* The one whose variable was read, and not another that has its number since. */
+    if (process_start_time(pid, &before) < 0)
         return false;
-    }
-    while (!found && (entry = readdir(dir))) {
-        char path[64];
-        ssize_t length;
-        uint64_t pid;
+    fd = process_open(pid);
+    if (fd >= 0 && process_start_time(pid, &after) == 0 && before == after)
+        (void)!process_signal(fd, number); /* it has ended, which is what was wanted */
+    return false;
+}
 
-        if (parse_u64(&pid, entry->d_name, 1, INT32_MAX, NULL) < 0)
-            continue;
-        (void)str_format(path, sizeof(path), "/proc/%llu/environ",
-                         (unsigned long long)pid); /* fits */
-        length = file_read(path, content, ENVIRON_SIZE, NULL);
-        found =
-            length > 0 && has_variable(content, (size_t)length, wanted) && is_running((pid_t)pid);
-    }
-    (void)closedir(dir);
-    return found;
+void process_signal_tenant(const char *control, int number)
+{
+    (void)visit_tenant(control, signal_one, number);
 }

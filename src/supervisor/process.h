@@ -23,5 +23,11 @@ void process_comm(pid_t pid, char *ret_comm, size_t size);
 /* A pidfd, readable once the process has ended; -errno. */
 int process_open(pid_t pid) MUST_CHECK;
 
+/* By a pidfd; a negative errno, -ESRCH where it has ended. */
+int process_signal(int pid_fd, int number) MUST_CHECK;
+
 /* Whether a process (not a zombie) was started with VGPU_CONTROL=<control>. */
 bool process_has_tenant(const char *control);
+
+/* A signal to each of these. */
+void process_signal_tenant(const char *control, int number);

@@ -17,46 +17,91 @@
 #define LOCK_TRIES    10
 #define LOCK_RETRY_NS (10 * NS_PER_MS)
 
-int runtime_find(struct runtime *ret_runtime, struct err *err)
+static int find_base(struct runtime *runtime, struct err *err)
 {
     const char *given = getenv("VGPU_RUNTIME_DIR"), *session = getenv("XDG_RUNTIME_DIR");
-    struct runtime runtime;
     bool fits;
 
     if (given && *given)
-        fits = str_format(runtime.base, sizeof(runtime.base), "%s", given);
+        fits = str_format(runtime->base, sizeof(runtime->base), "%s", given);
     else if (geteuid() == 0)
-        fits = str_format(runtime.base, sizeof(runtime.base), "/run/vgpu");
+        fits = str_format(runtime->base, sizeof(runtime->base), "/run/vgpu");
     else if (session && *session)
-        fits = str_format(runtime.base, sizeof(runtime.base), "%s/vgpu", session);
+        fits = str_format(runtime->base, sizeof(runtime->base), "%s/vgpu", session);
     else
-        fits = str_format(runtime.base, sizeof(runtime.base), "/tmp/vgpu-%u", geteuid());
+        fits = str_format(runtime->base, sizeof(runtime->base), "/tmp/vgpu-%u", geteuid());
     if (!fits)
         return err_say(err, ENAMETOOLONG, "the runtime directory's path is too long for a socket");
-    if (runtime.base[0] != '/')
+    if (runtime->base[0] != '/')
         return err_say(err, EINVAL, "VGPU_RUNTIME_DIR '%s' is not an absolute path", given);
-    *ret_runtime = runtime;
     return 0;
+}
+
+int runtime_find(struct runtime *ret_runtime, struct err *err)
+{
+    struct runtime runtime = {.is_shared = false};
+    int rc = find_base(&runtime, err);
+
+    if (!rc)
+        *ret_runtime = runtime;
+    return rc;
+}
+
+static int make_directory(const struct runtime *runtime, const char *path, struct err *err)
+{
+    return file_make_own_dir(path, runtime->is_shared ? 0711 : 0700, err);
+}
+
+static int make_base(const struct runtime *runtime, struct err *err)
+{
+    char tenants[RUNTIME_PATH_MAX];
+    int rc;
+
+    if (!str_format(tenants, sizeof(tenants), "%s/tenants", runtime->base))
+        return err_say(err, ENAMETOOLONG, "the runtime directory '%s' is too long for a socket",
+                       runtime->base);
+    rc = make_directory(runtime, runtime->base, err);
+    if (!rc)
+        rc = make_directory(runtime, tenants, err);
+    return rc < 0 ? err_wrap(err, "runtime directory (set VGPU_RUNTIME_DIR to choose another)") : 0;
 }
 
 int runtime_open(struct runtime *ret_runtime, struct err *err)
 {
-    char tenants[RUNTIME_PATH_MAX];
-    struct runtime runtime;
-    int rc = runtime_find(&runtime, err);
+    struct runtime runtime = {.is_shared = false};
+    int rc = find_base(&runtime, err);
 
-    if (rc < 0)
-        return rc;
-    if (!str_format(tenants, sizeof(tenants), "%s/tenants", runtime.base))
-        return err_say(err, ENAMETOOLONG, "the runtime directory '%s' is too long for a socket",
-                       runtime.base);
-    rc = file_make_private_dir(runtime.base, err);
     if (!rc)
-        rc = file_make_private_dir(tenants, err);
-    if (rc < 0)
-        return err_wrap(err, "runtime directory (set VGPU_RUNTIME_DIR to choose another)");
+        rc = make_base(&runtime, err);
+    if (!rc)
+        *ret_runtime = runtime;
+    return rc;
+}
+
+int runtime_at(struct runtime *ret_runtime, const char *base, struct err *err)
+{
+    struct runtime runtime = {.is_shared = false};
+
+    if (base[0] != '/')
+        return err_say(err, EINVAL, "the runtime directory '%s' is not an absolute path", base);
+    if (!str_format(runtime.base, sizeof(runtime.base), "%s", base))
+        return err_say(err, ENAMETOOLONG, "the runtime directory '%s' is too long for a socket",
+                       base);
     *ret_runtime = runtime;
     return 0;
+}
+
+int runtime_open_daemon(struct runtime *ret_runtime, const char *base, struct err *err)
+{
+    struct runtime runtime = {.is_shared = false};
+    int rc = base && *base ? runtime_at(&runtime, base, err) : find_base(&runtime, err);
+
+    runtime.is_shared = geteuid() == 0;
+    if (!rc)
+        rc = make_base(&runtime, err);
+    if (!rc)
+        *ret_runtime = runtime;
+    return rc;
 }
 
 int runtime_path(const struct runtime *runtime, const char *name, const char *file, char *ret_path,
@@ -87,7 +132,7 @@ static int lock_tenant(const struct runtime *runtime, const char *name, int *ret
     int rc = runtime_path(runtime, name, NULL, path, err);
 
     if (!rc)
-        rc = file_make_private_dir(path, err);
+        rc = make_directory(runtime, path, err);
     if (!rc)
         rc = runtime_path(runtime, name, "lock", path, err);
     if (rc < 0)

@@ -7,7 +7,7 @@
  *   lock      locked (flock) by front and supervisor together: the name is taken while one lives
  *
  * base is $VGPU_RUNTIME_DIR, else /run/vgpu for root, else $XDG_RUNTIME_DIR/vgpu, else
- * /tmp/vgpu-<uid>; a directory of ours alone (mode 0700), or it is refused.
+ * /tmp/vgpu-<uid>; a directory that others can neither read nor write, or it is refused.
  */
 #include "utils/attr.h"
 #include "utils/err.h"
@@ -19,6 +19,7 @@
 
 struct runtime {
     char base[RUNTIME_PATH_MAX];
+    bool is_shared; /* others may pass through its directories, to sockets that they may use */
 };
 
 /* Finds the base, and changes nothing. */
@@ -26,6 +27,15 @@ int runtime_find(struct runtime *ret_runtime, struct err *err) MUST_CHECK;
 
 /* Finds the base, and makes it and its `tenants`. */
 int runtime_open(struct runtime *ret_runtime, struct err *err) MUST_CHECK;
+
+/*
+ * The daemon's: `base` NULL or empty: as above. Root's is passable for others (mode 0711), whose
+ * tenants' sockets lie there.
+ */
+int runtime_open_daemon(struct runtime *ret_runtime, const char *base, struct err *err) MUST_CHECK;
+
+/* The one at `base`, which is there already. -ENAMETOOLONG, -EINVAL with words. */
+int runtime_at(struct runtime *ret_runtime, const char *base, struct err *err) MUST_CHECK;
 
 /* `<base>/tenants/<name>/<file>`; file NULL: the directory itself. -ENAMETOOLONG with words. */
 int runtime_path(const struct runtime *runtime, const char *name, const char *file, char *ret_path,

@@ -14,11 +14,13 @@
 #include "utils/str.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include <uv.h>
 
 #define TICK_MS 500
+#define END_MS  5000 /* after SIGTERM, before SIGKILL */
 
 #define WORDS_INERT                                                                                \
     "the GPU's scheduler does not obey on this machine: compute limits have no effect, the "       \
@@ -30,7 +32,7 @@ struct server {
     char state_path[RUNTIME_PATH_MAX], control_path[RUNTIME_PATH_MAX];
     uv_loop_t loop;
     uv_poll_t front, command, events;
-    uv_timer_t tick;
+    uv_timer_t tick, ending;
     int command_fd; /* pidfd of the command; -1: it has ended, or none is known */
     struct region_control *control;
     int control_fd;
@@ -132,6 +134,7 @@ static void on_event(uv_poll_t *handle, int status, int events)
         controller_get_state(server->controller, i, &state);
         if (state.engine != REGION_ENGINE_MEMORY_ONLY || server->has_warned_engine)
             continue;
+        connections_tell(&server->connections);
         server->has_warned_engine = true;
         server->tenant.engine = REGION_ENGINE_MEMORY_ONLY;
         store_relaxed(&server->control->engine, REGION_ENGINE_MEMORY_ONLY);
@@ -157,8 +160,39 @@ static void on_tick(uv_timer_t *timer)
         return;
     if (server->is_front_open && !server->knows_command)
         return; /* the front has not yet started it */
+    if (server->tenant.is_kept)
+        return;
     if (!server->guests.count && !process_has_tenant(server->control_path))
         end(server);
+}
+
+/* What was started in it, and what has joined it by other ways. */
+static void signal_all(const struct server *server, int number)
+{
+    process_signal_tenant(server->control_path, number);
+    LIST_EACH(node, &server->guests.head)
+    (void)!process_signal(CONTAINER_OF(node, struct guest, node)->pid_fd, number);
+}
+
+static void on_ending(uv_timer_t *timer)
+{
+    signal_all(timer->data, SIGKILL);
+}
+
+static int on_end_asked(void *context, bool is_forced)
+{
+    struct server *server = context;
+    bool has_processes = server->command_fd >= 0 || server->guests.count;
+
+    if (has_processes && !is_forced)
+        return -EBUSY;
+    server->tenant.is_kept = false;
+    log_info("tenant '%s' is ended", server->tenant.name);
+    signal_all(server, SIGTERM);
+    if (has_processes)
+        (void)uv_timer_start(&server->ending, on_ending, END_MS, 0); /* cannot fail */
+    look_for_end(server);
+    return 0;
 }
 
 /* --- begin and end --- */
@@ -259,6 +293,7 @@ static void start_connections(struct server *server)
         .controller = server->controller,
         .on_departure = look_for_end,
         .on_peer = on_peer,
+        .on_end = on_end_asked,
         .context = server,
     };
 
@@ -273,6 +308,8 @@ static void start_loop(struct server *server)
     server->is_front_open = server->config->front_fd >= 0;
     (void)uv_timer_init(&server->loop, &server->tick); /* cannot fail */
     server->tick.data = server;
+    (void)uv_timer_init(&server->loop, &server->ending);
+    server->ending.data = server;
     (void)uv_timer_start(&server->tick, on_tick, TICK_MS, TICK_MS);
     if (server->config->is_successor && server->tenant.command_pid) {
         uint64_t start_time;

@@ -22,9 +22,13 @@ static int send_tenant(int fd, const struct status_source *source)
     struct message_status_tenant message = {
         .supervisor_pid = getpid(),
         .engine = source->tenant->engine,
-        .state = MESSAGE_RUNNING,
+        .state = source->tenant->is_suspended ? MESSAGE_SUSPENDED : MESSAGE_RUNNING,
+        .uid = source->tenant->uid,
+        .on_loss = source->tenant->on_loss,
+        .is_kept = source->tenant->is_kept,
         .process_count = guests->count,
         .gpu_count = source->tenant->gpu_count,
+        .rm_calls = guests->gone.rm_calls,
         .rm_unparsed = guests->gone.rm_unparsed,
         .refusals = guests->gone.refusals,
         .guard_enables = guests->gone.guard_enables,
@@ -37,6 +41,7 @@ static int send_tenant(int fd, const struct status_source *source)
     {
         const struct guest *guest = CONTAINER_OF(node, struct guest, node);
 
+        message.rm_calls += guest->counters.rm_calls;
         message.rm_unparsed += guest->counters.rm_unparsed;
         message.refusals += guest->counters.refusals;
         message.guard_enables += guest->counters.guard_enables;
@@ -79,6 +84,11 @@ static int send_gpu(int fd, const struct status_source *source, uint32_t slot)
     message.used_milli_percent = state.used_milli_percent;
     message.slice_us = state.slice_us;
     message.duty_milli_percent = state.duty_milli_percent;
+    message.entitled_milli_percent = state.entitled_milli_percent;
+    message.switch_calls = state.switch_calls;
+    message.late_looks = state.late_looks;
+    message.control_failures = state.control_failures;
+    message.control_ns = state.call_ns;
     message_init(&message, MESSAGE_STATUS_GPU, sizeof(message));
     (void)str_format(message.uuid, sizeof(message.uuid), "%s", card->uuid); /* same size */
     return sock_send(fd, &message, sizeof(message), NULL, 0);

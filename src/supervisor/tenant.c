@@ -7,9 +7,10 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #define TENANT_MAGIC   0x746e7467u
-#define TENANT_VERSION 1u
+#define TENANT_VERSION 2u
 #define WHOLE          100000u
 
 void tenant_init(struct tenant *tenant, const char *name)
@@ -19,6 +20,7 @@ void tenant_init(struct tenant *tenant, const char *name)
     tenant->version = TENANT_VERSION;
     tenant->length = sizeof(*tenant);
     (void)str_format(tenant->name, sizeof(tenant->name), "%s", name); /* parse_name() bounds it */
+    tenant->uid = geteuid();
 }
 
 int tenant_save(const struct tenant *tenant, const char *path, struct err *err)
@@ -103,7 +105,13 @@ int tenant_change(struct tenant *tenant, const struct message_set *set, struct e
         if (!is_sane(&quotas[i]))
             return err_say(err, EINVAL, "a limit that cannot be was asked for");
     }
+    if (set->fields & MESSAGE_SET_SUSPENDED && set->is_suspended &&
+        tenant->engine == REGION_ENGINE_MEMORY_ONLY)
+        return err_say(err, EOPNOTSUPP,
+                       "the GPU's scheduler does not obey here: nothing can be suspended");
     memcpy(tenant->quotas, quotas, sizeof(quotas));
+    if (set->fields & MESSAGE_SET_SUSPENDED)
+        tenant->is_suspended = set->is_suspended != 0;
     return 0;
 }
 
@@ -113,7 +121,8 @@ void tenant_apply(const struct tenant *tenant, struct region_control *control,
     for (uint32_t i = 0; i < tenant->gpu_count; i++) {
         const struct tenant_quota *quota = &tenant->quotas[i];
         struct controller_quota part = {quota->cap_milli_percent, quota->weight,
-                                        (enum region_priority)quota->priority};
+                                        (enum region_priority)quota->priority,
+                                        tenant->is_suspended != 0};
 
         store_relaxed(&control->gpus[i].memory_limit_bytes, quota->memory_bytes);
         controller_set_quota(controller, i, &part);

@@ -67,11 +67,11 @@ int file_write(const char *path, const void *content, size_t size, struct err *e
     return 0;
 }
 
-int file_make_private_dir(const char *path, struct err *err)
+int file_make_own_dir(const char *path, mode_t mode, struct err *err)
 {
     struct stat status;
 
-    if (mkdir(path, 0700) < 0 && errno != EEXIST)
+    if (mkdir(path, mode) < 0 && errno != EEXIST)
         return err_set(err, errno, "make directory '%s'", path);
     if (lstat(path, &status) < 0)
         return err_set(err, errno, "look at '%s'", path);
@@ -79,7 +79,7 @@ int file_make_private_dir(const char *path, struct err *err)
         return err_say(err, EPERM, "'%s' is not a directory", path);
     if (status.st_uid != geteuid())
         return err_say(err, EPERM, "directory '%s' belongs to somebody else", path);
-    if (status.st_mode & 077)
+    if (status.st_mode & 066)
         return err_say(err, EPERM,
                        "directory '%s' is open to others, which makes it unsafe (chmod 700)", path);
     return 0;

@@ -15,10 +15,10 @@ ssize_t file_read(const char *path, char *buffer, size_t size, struct err *err) 
 int file_write(const char *path, const void *content, size_t size, struct err *err) MUST_CHECK;
 
 /*
- * Makes the directory (not its parents) with mode 0700 unless it is there; refuses one that is a
- * link, is not ours or that others may enter (-EPERM).
+ * Makes the directory (not its parents) with this mode unless it is there; refuses one that is a
+ * link, is not ours or that others may read or write (-EPERM). What is there keeps its mode.
  */
-int file_make_private_dir(const char *path, struct err *err) MUST_CHECK;
+int file_make_own_dir(const char *path, mode_t mode, struct err *err) MUST_CHECK;
 
 /* Writes all of it, however often that is cut short. Returns 0 or a negative errno. */
 int file_write_all(int fd, const char *content, size_t size) MUST_CHECK;

@@ -61,7 +61,7 @@ static void stop(void)
 static void set_cap(uint32_t cap_milli_percent)
 {
     controller_set_quota(at.controller, 0,
-                         &(struct controller_quota){cap_milli_percent, 1, REGION_NORMAL});
+                         &(struct controller_quota){cap_milli_percent, 1, REGION_NORMAL, false});
 }
 
 static int add_object(uint32_t slot, uint32_t channel)
@@ -142,7 +142,7 @@ TEST(a_slot_that_is_not_there_is_refused_or_unknown)
     CHECK_EQ(add_object(1, 0), -EINVAL);
     CHECK_EQ(add_object(REGION_GPUS_MAX, 0), -EINVAL);
     CHECK_EQ(add_object(UINT32_MAX, 0), -EINVAL);
-    controller_set_quota(at.controller, UINT32_MAX, &(struct controller_quota){1, 1, 1});
+    controller_set_quota(at.controller, UINT32_MAX, &(struct controller_quota){1, 1, 1, false});
     controller_get_state(at.controller, UINT32_MAX, &seen);
     CHECK(seen.used_milli_percent == UINT64_MAX);
     stop();

@@ -31,9 +31,9 @@ TEST(a_directory_open_to_others_is_refused)
     struct err err;
 
     CHECK(mkdtemp(dir) != NULL);
-    CHECK_OK(file_make_private_dir(dir, &err), &err);
+    CHECK_OK(file_make_own_dir(dir, 0700, &err), &err);
     CHECK_EQ(chmod(dir, 0755), 0);
-    CHECK_EQ(file_make_private_dir(dir, &err), -EPERM);
+    CHECK_EQ(file_make_own_dir(dir, 0700, &err), -EPERM);
     CHECK_EQ(rmdir(dir), 0);
 }
 
@@ -44,7 +44,7 @@ TEST(a_link_to_a_directory_is_refused)
     CHECK(mkdtemp(dir) != NULL);
     (void)snprintf(link, sizeof(link), "%s/l", dir);
     CHECK_EQ(symlink("/tmp", link), 0);
-    CHECK_EQ(file_make_private_dir(link, NULL), -EPERM);
+    CHECK_EQ(file_make_own_dir(link, 0700, NULL), -EPERM);
     CHECK_EQ(unlink(link), 0);
     CHECK_EQ(rmdir(dir), 0);
 }
@@ -75,7 +75,7 @@ TEST(what_cannot_be_read_or_written_is_said_and_leaves_nothing)
     (void)snprintf(path, sizeof(path), "%s/none/f", dir);
     CHECK_EQ(file_read(path, text, sizeof(text), &err), -ENOENT);
     CHECK_EQ(file_write(path, "x", 1, &err), -ENOENT);
-    CHECK_EQ(file_make_private_dir(path, &err), -ENOENT);
+    CHECK_EQ(file_make_own_dir(path, 0700, &err), -ENOENT);
     CHECK_EQ(file_read(dir, text, sizeof(text), &err), -EISDIR);
     CHECK(file_write(dir, "x", 1, &err) < 0); /* a directory is not replaced by a file */
     CHECK_EQ(rmdir(dir), 0);

@@ -50,7 +50,7 @@ static void start(uint32_t cap, size_t peers)
         at.peers[i] = &at.pages[i];
     }
     at.input = (struct governor_input){
-        .quota = {cap, 1, REGION_NORMAL}, .peers = at.peers, .peer_count = peers};
+        .quota = {cap, 1, REGION_NORMAL, false}, .peers = at.peers, .peer_count = peers};
 }
 
 static bool plan(void)
@@ -195,9 +195,9 @@ TEST(more_peers_than_a_plan_holds_are_no_harm)
 TEST(our_own_quota_is_bounded_as_well)
 {
     start(30000, 1);
-    at.input.quota = (struct controller_quota){0, 0, REGION_HIGH};
+    at.input.quota = (struct controller_quota){0, 0, REGION_HIGH, false};
     check_plan();
-    at.input.quota = (struct controller_quota){UINT32_MAX, UINT32_MAX, REGION_LOW};
+    at.input.quota = (struct controller_quota){UINT32_MAX, UINT32_MAX, REGION_LOW, false};
     (void)plan();
     CHECK_EQ(at.plan.cap_milli_percent, SLICES_NO_CAP);
 }

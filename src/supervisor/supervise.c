@@ -1,6 +1,5 @@
-#include "cli/supervise.h"
+#include "supervisor/supervise.h"
 
-#include "cli/command.h"
 #include "supervisor/runtime.h"
 #include "utils/file.h"
 #include "utils/log.h"
@@ -74,8 +73,10 @@ static void leave_terminal(int words_fd)
     (void)setsid();
     (void)dup2(null_fd, STDIN_FILENO);
     (void)dup2(null_fd, STDOUT_FILENO);
-    (void)dup2(words_fd, STDERR_FILENO);
-    (void)close(words_fd); /* standard error is it now */
+    if (words_fd != STDERR_FILENO) {
+        (void)dup2(words_fd, STDERR_FILENO);
+        (void)close(words_fd); /* standard error is it now */
+    }
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGINT, SIG_IGN); /* the tenant decides when it ends, not a terminal */
     (void)signal(SIGHUP, SIG_IGN);
@@ -120,5 +121,5 @@ int supervise(const struct supervise *supervise)
     }
     if (rc < 0 && server_tell(config.front_fd, SERVER_FAILED, err.text) < 0)
         log_error("tenant '%s': %s", config.tenant.name, err.text);
-    return rc < 0 ? COMMAND_FAILED : COMMAND_OK;
+    return rc < 0 ? 1 : 0;
 }

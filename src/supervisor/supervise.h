@@ -1,8 +1,8 @@
 #pragma once
 /*
- * supervise - a tenant's supervisor, in the process that the front forked for it. It does not
- * execute anything: that would cost a tenant's start some 2 ms, and the program may have been
- * replaced since.
+ * supervise - the life of a process that is a tenant's supervisor. The front of `vgpu run` forks it
+ * and executes nothing, which would cost a tenant's start some 2 ms; the daemon has threads and
+ * executes a program for it (supervisor_main.c).
  */
 #include "supervisor/server.h"
 

@@ -1,0 +1,56 @@
+/*
+ * vgpu-supervisor - the program that the daemon executes for each tenant: it is in nobody's way to
+ * find, takes its words from the daemon alone, and holds nothing of it but what it was given.
+ */
+#include "supervisor/runtime.h"
+#include "supervisor/supervise.h"
+#include "utils/log.h"
+#include "utils/parse.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#define USAGE_STATUS 2
+
+enum word {
+    WORD_PROGRAM,
+    WORD_BASE,
+    WORD_NAME,
+    WORD_LISTEN,
+    WORD_LEDGER,
+    WORD_FRONT,
+    WORD_SUCCESSOR,
+    WORDS
+};
+
+/* A descriptor's number, or "-" for none. */
+static int read_fd(const char *word)
+{
+    uint64_t value;
+
+    return parse_u64(&value, word, 3, INT16_MAX, NULL) < 0 ? -1 : (int)value;
+}
+
+int main(int argc, char **argv)
+{
+    struct supervise config = {.words_fd = STDERR_FILENO};
+    struct runtime runtime;
+    struct err err;
+
+    if (argc != WORDS) {
+        log_error("vgpu-supervisor is started by vgpu-hypervisor, one for each tenant");
+        return USAGE_STATUS;
+    }
+    if (runtime_at(&runtime, argv[WORD_BASE], &err) < 0 || parse_name(argv[WORD_NAME], &err) < 0) {
+        log_error("%s", err.text);
+        return USAGE_STATUS;
+    }
+    config.runtime = &runtime;
+    config.name = argv[WORD_NAME];
+    config.listen_fd = read_fd(argv[WORD_LISTEN]);
+    config.ledger_fd = read_fd(argv[WORD_LEDGER]);
+    config.front_fd = read_fd(argv[WORD_FRONT]);
+    config.is_successor = argv[WORD_SUCCESSOR][0] == '1';
+    config.is_verbose = getenv("VGPU_LOG") == NULL;
+    return supervise(&config);
+}
