@@ -3,6 +3,7 @@
 #include "hypervisor/config_check.h"
 #include "hypervisor/config_file.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,13 +11,16 @@
 /* The first of an option's variables that is set, and not empty, counts. */
 static int read_environment_of(struct config *config, enum config_option option, struct err *err)
 {
-    for (const char *names = config_rows[option].variables; *names; names += strspn(names, " ")) {
+    const char *names = config_rows[option].variables;
+
+    while (*names) {
         struct config_source source = {.kind = CONFIG_ENVIRONMENT};
+        size_t length = strcspn(names, " ");
         const char *value;
 
-        (void)str_format(source.variable, sizeof(source.variable), "%.*s", (int)strcspn(names, " "),
-                         names); /* rows of tables are short */
-        names += strcspn(names, " ");
+        assert(length < sizeof(source.variable)); /* the table's own mistake */
+        memcpy(source.variable, names, length);
+        names += length + (names[length] == ' ');
         value = getenv(source.variable);
         if (value && *value)
             return config_set(config, option, value, source, err);

@@ -1,6 +1,6 @@
 /*
- * generate_hypervisor_manuals - writes the man pages of the daemon and of its configuration file out
- * of options.def and policy.def while vgpu is built.
+ * generate_hypervisor_manuals - writes the man pages of the daemon and of its file out of
+ * options.def and policy.def while vgpu is built.
  *
  *     generate_hypervisor_manuals .../vgpu-hypervisor.8 .../vgpu-hypervisor.yaml.5
  */
@@ -97,10 +97,9 @@ static void print_daemon_options(FILE *file)
 
 static void print_environment(FILE *file)
 {
-    fputs(
-        ".SH ENVIRONMENT\nA variable counts above the file and below a flag; one that is empty does "
-        "not count. Of several for one option the first that is set counts.\n",
-        file);
+    fputs(".SH ENVIRONMENT\nA variable counts above the file and below a flag; one that is empty "
+          "does not count. Of several for one option the first that is set counts.\n",
+          file);
     for (size_t i = 0; i < COUNT(options); i++) {
         if (!options[i].variables[0])
             continue;
@@ -110,10 +109,9 @@ static void print_environment(FILE *file)
         print_flag(file, options[i].name);
         fputs("\\fR\n", file);
     }
-    fputs(
-        ".TP\n\\fBNOTIFY_SOCKET WATCHDOG_USEC WATCHDOG_PID\\fR\nset by a service manager that is to "
-        "be told how the daemon is, see \\fBsd_notify\\fR(3)\n",
-        file);
+    fputs(".TP\n\\fBNOTIFY_SOCKET WATCHDOG_USEC WATCHDOG_PID\\fR\nset by a service manager that is "
+          "to be told how the daemon is, see \\fBsd_notify\\fR(3)\n",
+          file);
 }
 
 static void print_daemon_page(FILE *file)
@@ -130,8 +128,9 @@ static void print_daemon_page(FILE *file)
         ".SH DESCRIPTION\n"
         "\\fBdaemon\\fR keeps all tenants of the machine: it makes them, shows them over HTTP, and "
         "gives a tenant whose supervisor died another one. Its own end stops no tenant. "
-        "\\fBtui\\fR is \\fBvgpu top\\fR. \\fBmount\\-shm\\fR mounts a tmpfs for readers of the former "
-        "shared memory where there is none yet, and \\fBshow\\-shm\\fR shows one of its files.\n",
+        "\\fBtui\\fR is \\fBvgpu top\\fR. \\fBmount\\-shm\\fR mounts a tmpfs for readers of the "
+        "former shared memory where there is none yet, and \\fBshow\\-shm\\fR shows one of its "
+        "files.\n",
         file);
     print_daemon_options(file);
     print_environment(file);
@@ -151,9 +150,9 @@ static void print_policy(FILE *file)
 {
     fputs(
         ".SH POLICY\n\\fBpolicy\\fR is an ordered list of rules. The first that matches a user "
-        "decides, alone; without one all is allowed but to exceed. Bounds are for all tenants of one "
-        "user together. A rule is for one of \\fBuser\\fR (a name or a number), \\fBgroup\\fR (the "
-        "same) or \\fBeveryone: true\\fR, and may hold:\n",
+        "decides, alone; without one all is allowed but to exceed. Bounds are for all tenants of "
+        "one user together. A rule is for one of \\fBuser\\fR (a name or a number), \\fBgroup\\fR "
+        "(the same) or \\fBeveryone: true\\fR, and may hold:\n",
         file);
     for (size_t i = 0; i < COUNT(rules); i++) {
         fprintf(file, ".TP\n\\fB%s\\fR", rules[i].key);
@@ -172,8 +171,8 @@ static void print_values(FILE *file)
         ".TP\nPATTERN,...\na list, or a text with commas\n"
         ".TP\nJSON\nan object, as YAML writes it or as JSON in quotes\n"
         ".TP\nLEVELS\na level for all and, with commas between, NAME=LEVEL for some: NAME is that "
-        "of a module, the beginning of several modules' names up to an underscore, or a folder of the "
-        "sources. The one that says most about where a line comes from counts.\n",
+        "of a module, the beginning of several modules' names up to an underscore, or a folder of "
+        "the sources. The one that says most about where a line comes from counts.\n",
         file);
 }
 
@@ -183,10 +182,10 @@ static void print_file_page(FILE *file)
     fputs(
         ".SH NAME\nvgpu\\-hypervisor.yaml \\- configuration of vgpu\\-hypervisor\n"
         ".SH SYNOPSIS\n/etc/vgpu/hypervisor.yaml\n"
-        ".SH DESCRIPTION\nA YAML mapping; every key may be left out, and so may the file. A key that "
-        "is not known is a mistake. Environment and flags are above the file. "
-        "\\fBvgpu\\-hypervisor \\-\\-check\\-config\\fR judges it, and \\fB\\-\\-print\\-config\\fR shows "
-        "what is in force and where it comes from.\n.SH KEYS\n",
+        ".SH DESCRIPTION\nA YAML mapping; every key may be left out, and so may the file. A key "
+        "that is not known is a mistake. Environment and flags are above the file. "
+        "\\fBvgpu\\-hypervisor \\-\\-check\\-config\\fR judges it, and "
+        "\\fB\\-\\-print\\-config\\fR shows what is in force and where it comes from.\n.SH KEYS\n",
         file);
     for (size_t i = 0; i < COUNT(options); i++) {
         fputs(".TP\n\\fB", file);

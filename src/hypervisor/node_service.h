@@ -1,7 +1,7 @@
 #pragma once
 /*
- * node_service - the node in the daemon's frame: its configuration, signals, log and service manager
- * joined to its loop.
+ * node_service - the node in the daemon's frame: its configuration, signals, log and service
+ * manager joined to its loop.
  */
 #include "hypervisor/daemon.h"
 

@@ -1,6 +1,6 @@
 /*
- * The libFuzzer target of hypervisor/log_levels and log_line: levels, a source and a message, with a
- * newline between. A line stays a line whatever they hold.
+ * The libFuzzer target of hypervisor/log_levels and log_line: levels, a source and a message,
+ * with a newline between. A line stays a line whatever they hold.
  */
 #include "hypervisor/log_levels.h"
 #include "hypervisor/log_line.h"

@@ -206,3 +206,28 @@ TEST(a_log_that_cannot_be_opened_ends_the_start)
     CHECK_EQ(file_write(scene.log, "", 0, NULL), 0);
     end();
 }
+
+/* Without the flag of the other tests, so that the file's log counts. */
+static int move_log_away(struct daemon *daemon, struct err *err)
+{
+    write_file("runtime_dir: /tmp/vgpu-daemon-test\nlog_level: debug\nlog_file: /nowhere/log\n");
+    CHECK_EQ(daemon_reload(daemon, err), -ENOENT);
+    CHECK_STR_EQ(daemon_config(daemon)->log_level, "info");
+    log_info("still here");
+    return 0;
+}
+
+TEST(a_log_that_cannot_be_opened_leaves_a_reload_undone)
+{
+    char config[] = "--config", text[160];
+
+    begin("");
+    CHECK(str_format(text, sizeof(text), "runtime_dir: /tmp/vgpu-daemon-test\nlog_file: %s\n",
+                     scene.log));
+    write_file(text);
+    CHECK_EQ(daemon_main((char *[]){config, scene.file, NULL}, move_log_away), 0);
+    CHECK(strstr(logged(), "error daemon: the configuration stays as it was: open log file") !=
+          NULL);
+    CHECK(strstr(logged(), "info  test_daemon: still here\n") != NULL);
+    end();
+}
