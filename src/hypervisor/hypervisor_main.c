@@ -13,11 +13,6 @@
 
 #define STATUS_USAGE 2
 
-static int read_region(const char *path, FILE *file, struct err *err)
-{
-    return err_say(err, EOPNOTSUPP, "this build cannot read '%s'", path);
-}
-
 /* `vgpu top`, of the vgpu beside us, else of the one on the path. */
 static int show_top(void)
 {
@@ -46,7 +41,7 @@ static int run_command(char *const *words, const char *name)
     if (str_equals(name, "mount-shm"))
         return shm_commands_mount(words);
     if (str_equals(name, "show-shm"))
-        return shm_commands_show(words, read_region);
+        return shm_commands_show(words);
     log_error("there is no command '%s' (--help)", name);
     return STATUS_USAGE;
 }

@@ -42,7 +42,7 @@ static void add_message(struct str *str, const char *message, bool is_quoted)
         size_t length = utf8_decode(message, &character);
 
         if (!length && is_quoted)
-            str_add(str, "\xef\xbf\xbd");
+            str_add(str, UTF8_REPLACEMENT);
         else if (!length)
             str_add(str, "\\x%02x", (unsigned char)*message);
         else if (is_quoted && (character == '"' || character == '\\'))

@@ -1,5 +1,7 @@
 #include "hypervisor/shm_commands.h"
 
+#include "hypervisor/pod_name.h"
+#include "hypervisor/v2_print.h"
 #include "utils/log.h"
 #include "utils/parse.h"
 #include "utils/str.h"
@@ -8,6 +10,7 @@
 #include <limits.h>
 #include <linux/magic.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -134,34 +137,24 @@ int shm_commands_mount(char *const *words)
 
 /* --- show-shm --- */
 
-/* A part of a path that leads nowhere else. */
-static bool is_part(const char *name)
-{
-    return name && parse_name(name, NULL) == 0 && !strstr(name, "..");
-}
-
-int shm_commands_show(char *const *words, shm_commands_reader *reader)
+int shm_commands_show(char *const *words)
 {
     const char *set = getenv("SHM_BASE_PATH"), *base = set && *set ? set : SHM_COMMANDS_BASE;
-    const char *space = NULL, *pod = NULL;
+    const char *space = NULL, *name = NULL;
     const struct flag flags[] = {
-        {"--namespace", &space}, {"--pod-name", &pod}, {"--shm-base-path", &base}, {NULL, NULL}};
-    char path[PATH_MAX];
+        {"--namespace", &space}, {"--pod-name", &name}, {"--shm-base-path", &base}, {NULL, NULL}};
+    struct pod_name pod;
     struct err err;
 
     if (read_flags(flags, words, &err) < 0) {
         log_error("show-shm: %s", err.text);
         return STATUS_USAGE;
     }
-    if (!is_part(space) || !is_part(pod)) {
+    if (!space || !name || !pod_name_set(&pod, space, name)) {
         log_error("show-shm: --namespace and --pod-name have to be names");
         return STATUS_USAGE;
     }
-    if (!str_format(path, sizeof(path), "%s/%s/%s/shm", base, space, pod)) {
-        log_error("show-shm: '%s' is too long", base);
-        return STATUS_USAGE;
-    }
-    if (reader(path, stdout, &err) < 0) {
+    if (v2_print_pod(stdout, base, pod.namespace, pod.name, &err) < 0) {
         log_error("show-shm: %s", err.text);
         return STATUS_FAILED;
     }

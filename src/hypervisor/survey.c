@@ -77,6 +77,7 @@ static void add_measured(struct snapshot *snapshot, struct snapshot_tenant *tena
     share->entitled_milli_percent = measured->entitled_milli_percent;
     share->duty_milli_percent = measured->duty_milli_percent;
     share->slice_us = measured->slice_us;
+    share->busy_group_count = measured->busy_group_count;
     share->switch_calls = measured->switch_calls;
     share->late_looks = measured->late_looks;
     share->control_failures = measured->control_failures;

@@ -139,7 +139,7 @@ struct message_status_process {
 struct message_status_gpu {
     struct message_header header;
     char uuid[48];
-    uint32_t nvml_index, weight, priority, reserved;
+    uint32_t nvml_index, weight, priority, busy_group_count;
     uint64_t memory_limit_bytes; /* REGION_NO_LIMIT: none */
     uint64_t memory_used_bytes;
     uint64_t card_bytes;

@@ -23,6 +23,13 @@ size_t utf8_decode(const char *text, uint32_t *ret_character)
     return length;
 }
 
+size_t utf8_character(const char *text)
+{
+    uint32_t character;
+
+    return utf8_decode(text, &character);
+}
+
 bool utf8_is_control(uint32_t character)
 {
     return character < 0x20 || (character >= 0x7f && character < 0xa0) || character == 0x2028 ||

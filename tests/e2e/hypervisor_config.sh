@@ -98,6 +98,7 @@ is "mount-shm wants a size" "$(said $D mount-shm --size-mb none)" "vgpu: mount-s
 is "show-shm wants names that lead nowhere else" "$(said $D show-shm --namespace .. --pod-name x)" \
     "vgpu: show-shm: --namespace and --pod-name have to be names
 2"
+is "and a file that is there" "$(said $D show-shm --namespace a --pod-name b --shm-base-path "$TMP/none" | tail -n 1)" 1
 if unshare -m true 2>/dev/null; then
     is "mount-shm makes a tmpfs of that size, once" "$(unshare -m sh -c '
         vgpu-hypervisor mount-shm --mount-point "$1/a/b" --size-mb 7 >/dev/null &&
