@@ -1,26 +1,36 @@
 #include "utils/log.h"
 
+#include "utils/atomics.h"
 #include "utils/str.h"
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <time.h>
 #include <unistd.h>
 
 #define LINE_SIZE 1024
 
 static struct {
-    enum log_level level;
-    int fd; /* -1: stderr, in the form for people */
-    bool has_level;
-} state = {.fd = -1};
+    _Atomic uint32_t level; /* enum log_level; relaxed: it guards nothing */
+    int fd;                 /* -1: stderr, in the form for people */
+} state = {.level = LOG_LEVEL_WARN, .fd = -1};
 
 static const char *const level_names[] = {"error", "warn", "info", "debug"};
 
 void log_set_level(enum log_level level)
 {
-    state.level = level;
-    state.has_level = true;
+    store_relaxed(&state.level, level);
+}
+
+enum log_level log_get_level(void)
+{
+    return load_relaxed(&state.level);
+}
+
+const char *log_level_word(enum log_level level)
+{
+    return level_names[level];
 }
 
 void log_set_fd(int fd)
@@ -56,7 +66,7 @@ void log_write(enum log_level level, const char *format, ...)
     struct str str;
     va_list args;
 
-    if (level > (state.has_level ? state.level : LOG_LEVEL_WARN))
+    if (level > load_relaxed(&state.level))
         return;
     str_init(&str, line, sizeof(line) - 1); /* room for the newline */
     add_prefix(&str, level);
