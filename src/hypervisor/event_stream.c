@@ -129,12 +129,13 @@ static void say(struct event_stream *stream, const char *format, ...)
 }
 
 /* From where a new reader reads on: not from what is lost, or belongs to another daemon. */
-static void begin(struct event_stream *stream)
+static void begin(struct event_stream *stream, uint64_t now_ns)
 {
     uint64_t last = event_log_last(stream->hub->backend->events);
     uint64_t oldest = last > EVENT_LOG_LENGTH ? last - EVENT_LOG_LENGTH : 0;
 
     stream->has_begun = true;
+    stream->keep_alive_ns = now_ns + EVENT_STREAM_KEEP_ALIVE_NS;
     if (stream->after >= oldest && stream->after <= last) {
         say(stream, "retry: 2000\n\n");
         return;
@@ -193,8 +194,10 @@ static bool take_sample(struct event_stream *stream, uint64_t now_ns)
 /* Makes the next piece pending; false: there is none now. */
 static bool take_next(struct event_stream *stream, uint64_t now_ns)
 {
+    if (stream->is_ending)
+        return false;
     if (!stream->has_begun) {
-        begin(stream);
+        begin(stream, now_ns);
         return true;
     }
     if (take_event(stream) || take_sample(stream, now_ns))
@@ -202,10 +205,16 @@ static bool take_next(struct event_stream *stream, uint64_t now_ns)
     if (now_ns < stream->keep_alive_ns)
         return false;
     say(stream, ": keep-alive\n\n");
+    stream->keep_alive_ns = now_ns + EVENT_STREAM_KEEP_ALIVE_NS;
     return true;
 }
 
-static ssize_t give(struct event_stream *stream, char *buffer, size_t size)
+static bool is_pending(const struct event_stream *stream)
+{
+    return stream->pending_sent < stream->pending_length;
+}
+
+static size_t give(struct event_stream *stream, char *buffer, size_t size)
 {
     const char *text = stream->sample ? stream->sample->text : stream->line;
     size_t left = stream->pending_length - stream->pending_sent;
@@ -217,22 +226,24 @@ static ssize_t give(struct event_stream *stream, char *buffer, size_t size)
         release_sample(stream->sample);
         stream->sample = NULL;
     }
-    return (ssize_t)given;
+    return given;
 }
 
 ssize_t event_stream_read(struct http_stream *base, char *buffer, size_t size, uint64_t now_ns,
                           uint64_t *ret_wake_ns)
 {
     struct event_stream *stream = CONTAINER_OF(base, struct event_stream, stream);
+    size_t given = 0;
 
-    if (stream->pending_sent < stream->pending_length)
-        return give(stream, buffer, size);
+    /* As much as fits: a burst of events is few writes. */
+    while (given < size && (is_pending(stream) || take_next(stream, now_ns)))
+        given += give(stream, buffer + given, size - given);
+    if (given) {
+        stream->keep_alive_ns = now_ns + EVENT_STREAM_KEEP_ALIVE_NS;
+        return (ssize_t)given;
+    }
     if (stream->is_ending)
         return -1;
-    if (take_next(stream, now_ns)) {
-        stream->keep_alive_ns = now_ns + EVENT_STREAM_KEEP_ALIVE_NS;
-        return give(stream, buffer, size);
-    }
     *ret_wake_ns = stream->keep_alive_ns;
     if (stream->sample_period_ns && stream->next_sample_ns < *ret_wake_ns)
         *ret_wake_ns = stream->next_sample_ns;

@@ -133,11 +133,6 @@ const char *http_request_body(const struct http_request *request, size_t *ret_si
     return request->body ? request->body : "";
 }
 
-bool http_request_is_head(const struct http_request *request)
-{
-    return request->is_head;
-}
-
 void http_reply(struct http_request *request, struct http_answer *answer)
 {
     const char *tag = answer ? http_answer_tag(answer) : "";
@@ -227,8 +222,15 @@ static struct MHD_Response *new_stream(struct http_request *request, struct http
 void http_reply_stream(struct http_request *request, const char *content_type,
                        struct http_stream *stream)
 {
-    struct MHD_Response *response = new_stream(request, stream);
+    struct MHD_Response *response;
 
+    if (request->is_head) {
+        stream->release(stream);
+        http_reply(request, http_answer_new(&(struct http_answer_content){
+                                .status = MHD_HTTP_OK, .type = content_type, .bytes = ""}));
+        return;
+    }
+    response = new_stream(request, stream);
     request->stream = response;
     if (!response)
         return;

@@ -53,9 +53,6 @@ const char *http_request_bearer(const struct http_request *request);
 /* The body, with a NUL after it; empty where there was none. */
 const char *http_request_body(const struct http_request *request, size_t *ret_size);
 
-/* HEAD arrives as GET; a stream then has no bytes to send. */
-bool http_request_is_head(const struct http_request *request);
-
 /* Takes the reference over. NULL (there was no memory) ends the connection. */
 void http_reply(struct http_request *request, struct http_answer *answer);
 
@@ -85,6 +82,7 @@ struct http_stream {
     void (*release)(struct http_stream *stream); /* exactly once */
 };
 
+/* For HEAD, which arrives as GET, the stream is released at once. */
 void http_reply_stream(struct http_request *request, const char *content_type,
                        struct http_stream *stream);
 
