@@ -329,7 +329,8 @@ static bool judge_caller(struct http_request *request)
 {
     const struct http_route *route = request->match.route;
     bool is_own = route->flags & HTTP_ROUTE_JUDGES_ITSELF;
-    const char *bearer = is_own ? NULL : http_request_bearer(request);
+    bool is_open = route->flags & HTTP_ROUTE_IS_OPEN;
+    const char *bearer = is_own || is_open ? NULL : http_request_bearer(request);
     struct err err;
     int rc = http_caller_find(&request->caller, request->server, request->connection, bearer, &err);
 
