@@ -15,6 +15,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 STAGE = os.environ.get('VGPU_STAGE', os.path.join(ROOT, 'build', 'stage', 'usr'))
 # Beside the stage, and not in VGPU_GUESTS: nothing is preloaded into it, so it can be sanitized.
 PROGRAM = os.path.join(os.path.dirname(os.path.dirname(os.path.normpath(STAGE))), 'tests', 'guest', 'http_fake')
+# Then memory is no measure of ours.
+IS_SANITIZED = bool(os.environ.get('VGPU_TEST_SANITIZED'))
 OPERATOR = 'operator-token-0123456789'
 READER = 'reader-token-0123456789'
 POD = 'pod-token-0123456789-abcdef'
@@ -41,6 +43,13 @@ def ok(sentence, condition, more=''):
 
 def same(sentence, got, wanted):
     ok(sentence, got == wanted, f'got {got!r}, wanted {wanted!r}')
+
+
+def ok_memory(sentence, grown_kib, limit_kib):
+    """Less memory than that was taken, as far as that can be told."""
+    if IS_SANITIZED:
+        sentence += ' # SKIP sanitized'
+    ok(sentence, IS_SANITIZED or grown_kib < limit_kib, f'{grown_kib} KiB')
 
 
 def measured(words):

@@ -243,6 +243,13 @@ static void add_events(uint64_t count, const char *text)
         event_log_add(fake.backend.events, &event);
 }
 
+static void set(bool *flag, bool value)
+{
+    (void)pthread_mutex_lock(&fake.lock);
+    *flag = value;
+    (void)pthread_mutex_unlock(&fake.lock);
+}
+
 /* False: the program ends. */
 static bool obey(const char *line)
 {
@@ -256,11 +263,11 @@ static bool obey(const char *line)
     else if (str_starts_with(line, "fault"))
         (void)str_format(fake.fault, sizeof(fake.fault), "%s", line + strlen("fault"));
     else if (str_equals(line, "stall"))
-        fake.is_stalled = true;
+        set(&fake.is_stalled, true);
     else if (str_equals(line, "go on"))
-        fake.is_stalled = false;
+        set(&fake.is_stalled, false);
     else if (str_equals(line, "hold"))
-        fake.is_holding = true;
+        set(&fake.is_holding, true);
     else if (str_equals(line, "release"))
         release_held();
     else
