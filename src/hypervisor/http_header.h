@@ -6,7 +6,7 @@
  * not the way RFC 9112 says), and takes lines that end with LF alone. All of its strings lie in the
  * one buffer that the header was received into. So it can be seen whether they lie there without a
  * gap, as they do where each line is `name: value` CR LF; what does not is refused. Versions from
- * 1.0 on refuse by themselves and are believed.
+ * 1.0 on keep them elsewhere, have a strictness of their own for this, and are believed.
  */
 #include "hypervisor/http_request.h"
 #include "utils/attr.h"

@@ -30,8 +30,7 @@ struct http_listener {
     struct http_server *server;
     struct MHD_Daemon *library;
     struct http_listener_address address;
-    int quiesced_fd; /* the socket, once the library has given it back; else -1 */
-    uint16_t port;   /* the real one; 0: a unix socket */
+    uint16_t port; /* the real one; 0: a unix socket */
 };
 
 union socket_address {
@@ -262,6 +261,15 @@ static void on_log(void *context, const char *format, va_list args)
         log_debug("http: %.*s", (int)strcspn(line, "\n"), line);
 }
 
+/*
+ * The strictest that the library can do, whose scale was turned round: -1 is strictest in 0.9, and
+ * the most lenient of all from 1.0 on, where 1 is strict.
+ */
+static int strictness(void)
+{
+    return str_starts_with(MHD_get_version(), "0.") ? -1 : 1;
+}
+
 static struct MHD_Daemon *start(struct http_listener *listener, int fd)
 {
     const struct http_server_limits *limits = http_server_limits(listener->server);
@@ -278,7 +286,7 @@ static struct MHD_Daemon *start(struct http_listener *listener, int fd)
         MHD_OPTION_PER_IP_CONNECTION_LIMIT,
         listener->address.is_unix ? 0 : limits->connections_per_ip_max,
         MHD_OPTION_CONNECTION_TIMEOUT, limits->idle_seconds, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        CONNECTION_BYTES, MHD_OPTION_STRICT_FOR_CLIENT, -1, MHD_OPTION_NOTIFY_CONNECTION,
+        CONNECTION_BYTES, MHD_OPTION_STRICT_FOR_CLIENT, strictness(), MHD_OPTION_NOTIFY_CONNECTION,
         on_connection, listener, MHD_OPTION_NOTIFY_COMPLETED, on_completed, listener,
         MHD_OPTION_URI_LOG_CALLBACK, on_target, listener, MHD_OPTION_UNESCAPE_CALLBACK,
         leave_escaped, NULL, MHD_OPTION_END);
@@ -296,7 +304,6 @@ int http_listener_new(struct http_listener **ret_listener, struct http_server *s
     if (!listener)
         return err_set(err, ENOMEM, "listen on '%s'", address);
     listener->server = server;
-    listener->quiesced_fd = -1;
     rc = http_listener_parse(&listener->address, address, err);
     if (rc == 0)
         rc = open_socket(&fd, &listener->address, err);
@@ -311,11 +318,6 @@ int http_listener_new(struct http_listener **ret_listener, struct http_server *s
     return 0;
 }
 
-void http_listener_quiesce(struct http_listener *listener)
-{
-    listener->quiesced_fd = MHD_quiesce_daemon(listener->library);
-}
-
 void http_listener_free(struct http_listener *listener)
 {
     if (!listener)
@@ -323,7 +325,6 @@ void http_listener_free(struct http_listener *listener)
     MHD_stop_daemon(listener->library);
     if (listener->address.is_unix)
         (void)unlink(listener->address.text); /* it may be gone; nobody can connect to it anyway */
-    attr_close(&listener->quiesced_fd);
     free(listener);
 }
 

@@ -27,10 +27,7 @@ int http_listener_parse(struct http_listener_address *ret_address, const char *t
 int http_listener_new(struct http_listener **ret_listener, struct http_server *server,
                       const char *address, struct err *err) MUST_CHECK;
 
-/* Takes no connection any more. */
-void http_listener_quiesce(struct http_listener *listener);
-
-/* After http_clock_stop(). NULL is fine. */
+/* After http_clock_stop(), as the library aborts while something is suspended. NULL is fine. */
 void http_listener_free(struct http_listener *listener);
 
 uint16_t http_listener_port(const struct http_listener *listener);

@@ -119,8 +119,6 @@ void http_server_kick(struct http_server *server)
 
 void http_server_stop(struct http_server *server)
 {
-    for (size_t i = 0; i < server->listener_count; i++)
-        http_listener_quiesce(server->listeners[i]);
     http_clock_stop(server->clock);
     for (size_t i = 0; i < server->listener_count; i++)
         http_listener_free(server->listeners[i]);

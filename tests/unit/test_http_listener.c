@@ -42,8 +42,8 @@ TEST(what_is_no_address_is_refused)
         "127.0.0.1:80x",
         "http",
         "[",
-        "/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-        "aaaaaaaaaaaaaaaa"};
+        "/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
 
     for (size_t i = 0; i < ARRAY_LENGTH(wrong); i++)
         CHECK_EQ(http_listener_parse(&address, wrong[i], NULL), -EINVAL);
