@@ -144,6 +144,50 @@ def check_callers(fake):
         same(f'a page with {fields} gets {status}', change(token=OPERATOR, fields=fields), status)
 
 
+def as_nobody(function):
+    """What the function returns (a small number) where it runs as another user."""
+    child = os.fork()
+    if child == 0:
+        os.setgid(65534)
+        os.setuid(65534)
+        try:
+            os._exit(function())
+        finally:
+            os._exit(255)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def check_users(fake):
+    """The kernel says who is at the unix socket; the fake policy lets operators alone change something."""
+    os.chmod(fake.folder, 0o755)
+    change = {'weight': 1}
+    for sentence, wanted, request in (
+            ('another user may read', 200, ('GET', TENANTS)),
+            ('what another user asks for is judged by the policy', 403, ('PATCH', f'{TENANTS}/alpha', change)),
+            ('nor is the log another user\'s', 403, ('PUT', '/api/v1/log-level', {'level': 'warn'}))):
+        # A status does not fit into an exit status; what is left of it does.
+        left = as_nobody(lambda asked=request: fake.ask(*asked, is_unix=True).status - 200)
+        same(sentence, left + 200, wanted)
+
+    def hoard():
+        held = [fake.connect(is_unix=True) for _ in range(200)]
+        for connection in held:
+            try:
+                connection.sendall(b'GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n')
+            except OSError:
+                pass
+        return sum(answered(connection) for connection in held)
+
+    same('one user has so many connections and no more', as_nobody(hoard), 128)
+
+
+def answered(connection):
+    try:
+        return b'200 OK' in connection.recv(4096)
+    except OSError:
+        return False
+
+
 def check_health(fake):
     fake.say('fault the sampler has lost its device')
     answer = fake.ask('GET', '/healthz')
@@ -167,6 +211,8 @@ with Fake() as server:
     check_changes(server)
     check_callers(server)
     check_health(server)
+    if os.geteuid() == 0:
+        check_users(server)
 if os.path.exists('/proc/net/if_inet6') and open('/proc/net/if_inet6').read():
     with Fake('[::1]:0') as server:
         check_addresses(server)
