@@ -1,27 +1,38 @@
 #include "utils/log.h"
 
+#include "utils/atomics.h"
 #include "utils/str.h"
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <time.h>
 #include <unistd.h>
 
 #define LINE_SIZE LOG_MESSAGE_SIZE
 
 static struct {
-    enum log_level level;
-    int fd; /* -1: stderr, in the form for people */
-    bool has_level;
+    _Atomic uint32_t level;      /* enum log_level; relaxed: it guards nothing */
+    int fd;                      /* -1: stderr, in the form for people */
     const struct log_sink *sink; /* NULL: none */
-} state = {.fd = -1};
+} state = {.level = LOG_LEVEL_WARN, .fd = -1};
 
 static const char *const level_names[] = {"error", "warn", "info", "debug"};
 
 void log_set_level(enum log_level level)
 {
-    state.level = level;
-    state.has_level = true;
+    store_relaxed(&state.level, level);
+}
+
+enum log_level log_get_level(void)
+{
+    return load_relaxed(&state.level);
+}
+
+const char *log_level_word(enum log_level level)
+{
+    return level_names[level];
 }
 
 void log_set_fd(int fd)
@@ -83,7 +94,7 @@ void log_write(enum log_level level, const char *source, const char *format, ...
 {
     int saved = errno;
     bool is_wanted = state.sink ? state.sink->wants(level, source)
-                                : level <= (state.has_level ? state.level : LOG_LEVEL_WARN);
+                                : (uint32_t)level <= load_relaxed(&state.level);
     va_list args;
 
     if (is_wanted) {

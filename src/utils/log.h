@@ -11,8 +11,11 @@
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
-/* Sets what is written from now on; the default is warnings and worse to stderr. */
+/* Sets what is written from now on; the default is warnings and worse to stderr. Any thread. */
 void log_set_level(enum log_level level);
+enum log_level log_get_level(void);
+/* "error", "warn", "info", "debug" */
+const char *log_level_word(enum log_level level);
 
 /* Lines go to `fd` (borrowed, open for good) in the file form; -1 goes back to stderr. */
 void log_set_fd(int fd);
