@@ -8,7 +8,7 @@
 
 #define LINE_CODE       0x2500u
 #define SHARE_WIDTH     49 /* of a share's words */
-#define TALL            8  /* a box from which on a graph has two rows */
+#define TALL            7  /* rows of a box from which on a graph has two */
 #define GRAPH_WIDTH_MIN 6
 
 static struct screen_pen pen_at(struct screen_cells *cells, const struct screen_box *box, int line)

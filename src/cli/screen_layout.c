@@ -9,11 +9,17 @@
 #include "utils/clock.h"
 #include "utils/str.h"
 
+#include <string.h>
+
 #define CURSOR_CODE '_'
 #define BAR_WIDTH   12
-#define WIDE        100 /* columns from which on a GPU's line tells more */
+#define WIDE        96  /* columns from which on a GPU's line has its limits */
+#define WIDER       112 /* and how busy the card is */
 #define NARROW      76  /* below: a GPU's line has no bar */
 #define WIDE_GRAPH  8   /* columns of graph that are worth it */
+
+#define DETAIL_MIN 4 /* rows: fewer tell nothing */
+#define DETAIL_MAX 12
 
 /* Rows of each part, from the top. */
 struct parts {
@@ -29,9 +35,11 @@ static struct parts split(const struct top_model *model, int height)
     if (parts.gpus < 1 && left > 2)
         parts.gpus = 1;
     left -= parts.gpus;
-    parts.detail = left >= 8 ? left / 3 : 0;
-    if (parts.detail > 12)
-        parts.detail = 12;
+    parts.detail = left / 3 > DETAIL_MIN ? left / 3 : DETAIL_MIN;
+    if (parts.detail > DETAIL_MAX)
+        parts.detail = DETAIL_MAX;
+    if (left < 2 * DETAIL_MIN)
+        parts.detail = 0;
     parts.table = left - parts.detail;
     return parts;
 }
@@ -90,6 +98,8 @@ static void draw_gpu_rest(struct screen_pen *pen, const struct top_gpu *gpu, boo
     if (pen->cells->width < WIDE)
         return;
     screen_cells_format(pen, "  limits %7s", screen_words_size(limit, gpu->limit_bytes));
+    if (pen->cells->width < WIDER)
+        return;
     screen_cells_format(pen, "  card busy %6s",
                         screen_words_percent(busy, gpu->busy_percent == MESSAGE_UNKNOWN
                                                        ? MESSAGE_UNKNOWN
@@ -102,6 +112,16 @@ static void draw_gpu_rest(struct screen_pen *pen, const struct top_gpu *gpu, boo
         screen_graph_history(pen->cells, &graph, &gpu->history, SCREEN_ACCENT);
 }
 
+/* Whose they are is known. */
+static const char *short_model(const char *model)
+{
+    static const char maker[] = "NVIDIA ";
+
+    if (!model[0])
+        return "-";
+    return str_starts_with(model, maker) ? model + sizeof(maker) - 1 : model;
+}
+
 static void draw_gpu(struct screen_cells *cells, int row, const struct top_gpu *gpu, bool is_plain)
 {
     struct screen_pen pen = screen_cells_pen(cells, row, 0);
@@ -110,7 +130,7 @@ static void draw_gpu(struct screen_cells *cells, int row, const struct top_gpu *
     bool is_narrow = cells->width < NARROW;
 
     screen_cells_format(&pen, "GPU %-2u ", gpu->nvml_index);
-    screen_cells_put_field(&pen, gpu->model[0] ? gpu->model : "-", is_narrow ? 10 : 21, true);
+    screen_cells_put_field(&pen, short_model(gpu->model), is_narrow ? 10 : 21, true);
     screen_cells_format(&pen, " %6s", screen_words_percent(used, gpu->used_milli_percent));
     screen_cells_put(&pen, "  ");
     if (!is_narrow)
@@ -177,6 +197,9 @@ static void draw_keys(struct screen_pen *pen)
     };
 
     for (size_t i = 0; i < ARRAY_LENGTH(keys); i++) {
+        /* Half a word would look like another key. */
+        if (pen->column + (int)(strlen(keys[i][0]) + strlen(keys[i][1])) + 1 > pen->end)
+            return;
         pen->attributes = SCREEN_BOLD;
         screen_cells_format(pen, "%s", keys[i][0]);
         pen->attributes = SCREEN_DIM;

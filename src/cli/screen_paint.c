@@ -68,6 +68,11 @@ void screen_paint_leave(void)
     (void)endwin(); /* the terminal may be gone */
 }
 
+void screen_paint_forget(void)
+{
+    (void)clearok(curscr, TRUE);
+}
+
 void screen_paint_return(void)
 {
     (void)reset_prog_mode();
@@ -80,15 +85,13 @@ void screen_paint_measure(int *ret_width, int *ret_height)
     struct winsize size = {0};
 
     if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col && size.ws_row &&
-        is_term_resized(size.ws_row, size.ws_col))
+        is_term_resized(size.ws_row, size.ws_col)) {
         (void)resize_term(size.ws_row, size.ws_col); /* what fails keeps the old size */
+        /* Terminals differ in where they leave what was there. */
+        screen_paint_forget();
+    }
     *ret_width = COLS;
     *ret_height = LINES;
-}
-
-void screen_paint_forget(void)
-{
-    (void)clearok(curscr, TRUE);
 }
 
 static attr_t terminal_attributes(uint32_t attributes)

@@ -175,7 +175,9 @@ static struct top_gpu *find_gpu(struct top_model *model, const char *uuid)
     if (model->gpu_count == REGION_GPUS_MAX)
         return NULL;
     gpu = &model->gpus[model->gpu_count++];
-    *gpu = (struct top_gpu){.card_bytes = MESSAGE_UNKNOWN, .busy_percent = MESSAGE_UNKNOWN};
+    *gpu = (struct top_gpu){.card_bytes = MESSAGE_UNKNOWN,
+                            .busy_percent = MESSAGE_UNKNOWN,
+                            .used_milli_percent = MESSAGE_UNKNOWN};
     (void)str_format(gpu->uuid, sizeof(gpu->uuid), "%s", uuid); /* same size */
     return gpu;
 }
