@@ -50,7 +50,7 @@ void screen_cells_fini(struct screen_cells *cells);
 /* The cell at a place on the grid, for reading. */
 const struct screen_cell *screen_cells_at(const struct screen_cells *cells, int row, int column);
 
-/* A pen for a whole row, from a column on. A row beyond the grid takes what is put, to no effect. */
+/* A pen for a row, from a column on. A row beyond the grid takes what is put, to no effect. */
 struct screen_pen screen_cells_pen(struct screen_cells *cells, int row, int column);
 
 /* Text of anybody's making (cli/plain_text.h); what does not fit is cut off. */

@@ -1,17 +1,17 @@
+/* For curses.h: characters of any script, and none of the commonest of words as macros. */
+#define NCURSES_WIDECHAR 1
+#define NCURSES_NOMACROS 1
+
 #include "cli/screen_paint.h"
 
 #include "cli/screen_cells.h"
 #include "cli/top_view.h"
 
+#include <curses.h>
 #include <errno.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
-
-/* Last, and here alone: it defines the commonest of words as macros. */
-#define NCURSES_WIDECHAR 1
-#define NCURSES_NOMACROS 1
-#include <curses.h>
 
 #define ESCAPE_MS 50 /* a lone Esc is one, after so long */
 

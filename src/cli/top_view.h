@@ -9,7 +9,7 @@
  *   FILTER   `/`: what is typed filters at once; Enter keeps it, Esc drops it
  *   PROMPT   m c w p: a new limit for the tenant chosen when it began; Enter sends it once it reads
  *            as one, Esc leaves
- *   CONFIRM  z: suspend or resume the tenant chosen when it began; y does it, every other key leaves
+ *   CONFIRM  z: suspend or resume the tenant chosen when it began; y does it, other keys leave
  *   HELP     ?: every key leaves
  */
 #include "cli/listing.h"

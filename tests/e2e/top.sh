@@ -24,7 +24,7 @@ is "the busiest is first" "$(awk '$2 == "running" { print $1 }' "$TMP/frame" | x
 is "not in colour" "$(grep -c "$(printf '\033')" "$TMP/frame")" 0
 is "by name" "$(vgpu top --once --sort name --filter l | awk '$2 == "running" { print $1 }' | xargs)" idle
 ok "a pipe needs no --once" sh -c 'vgpu top </dev/null | grep -q "^  busy"'
-is "nor a terminal's name" "$(TERM= vgpu top --once | grep -c '^  busy')" 1
+is "nor a terminal's name" "$(TERM="" vgpu top --once | grep -c '^  busy')" 1
 for wrong in '--sort size' '--interval 0' '--interval x' 'name' '--interval 4000'; do
     # shellcheck disable=SC2086 # words
     is "refused: $wrong" "$(vgpu top $wrong >/dev/null 2>&1; echo $?)" 2

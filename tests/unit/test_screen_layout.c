@@ -380,13 +380,16 @@ TEST(a_plain_frame_is_header_and_table)
     put_two();
     top_view_arrange(&at.view, &at.model);
     CHECK_EQ(screen_layout_plain_height(&at.model, &at.view), 5);
-    check_screen(
-        100, 5,
-        "vgpu top  node-1  12:34:56  2 tenants  2 processes\n"
-        "GPU 0  H100 80GB HBM3         29.9%  [#---------] 3.0GiB/80.0GiB  caps 30.0%  limits  8.0GiB\n"
-        "  NAME           STATE     GPU  USEDv    CAP ENTIT.     MEM   LIMIT MEM/LIMIT    PRIO    WGT   SLICE\n"
-        "  trainer        running     0  29.9%  30.0%  30.0%  2.0GiB  8.0GiB [###-------] high      2  10.0ms\n"
-        "  idle           running     0      -      -      -  1.0GiB       - [#---------] normal    1       -\n");
+    check_screen(100, 5,
+                 "vgpu top  node-1  12:34:56  2 tenants  2 processes\n"
+                 "GPU 0  H100 80GB HBM3         29.9%  [#---------] 3.0GiB/80.0GiB"
+                 "  caps 30.0%  limits  8.0GiB\n"
+                 "  NAME           STATE     GPU  USEDv    CAP ENTIT.     MEM   LI"
+                 "MIT MEM/LIMIT    PRIO    WGT   SLICE\n"
+                 "  trainer        running     0  29.9%  30.0%  30.0%  2.0GiB  8.0"
+                 "GiB [###-------] high      2  10.0ms\n"
+                 "  idle           running     0      -      -      -  1.0GiB     "
+                 "  - [#---------] normal    1       -\n");
     end();
 }
 
