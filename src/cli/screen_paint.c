@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
+#include <term.h>
 #include <unistd.h>
 
 #define ESCAPE_MS 50 /* a lone Esc is one, after so long */
@@ -35,7 +36,13 @@ static void begin_colours(void)
 
 int screen_paint_open(bool may_colour, struct err *err)
 {
-    at.screen = newterm(NULL, stdout, stdin);
+    int answer;
+
+    /* newterm() leaves something behind where it knows no such terminal: this is asked first. */
+    if (setupterm(NULL, STDOUT_FILENO, &answer) == OK) {
+        (void)del_curterm(cur_term); /* it is the one just made */
+        at.screen = newterm(NULL, stdout, stdin);
+    }
     if (!at.screen)
         return err_say(err, ENOTTY, "this terminal is not known (TERM); --once needs none");
     at.has_colours = may_colour && has_colors();
