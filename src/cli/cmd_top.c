@@ -8,7 +8,6 @@
 #include "cli/top_view.h"
 #include "supervisor/runtime.h"
 #include "utils/clock.h"
-#include "utils/env.h"
 #include "utils/log.h"
 #include "utils/parse.h"
 #include "utils/str.h"
@@ -260,7 +259,8 @@ static int run_once(struct top *top, struct err *err)
 
 static int run_screen(struct top *top, struct err *err)
 {
-    int rc = screen_paint_open(!env_get(ENV_NO_COLOR), err);
+    const char *no_colour = getenv("NO_COLOR"); /* everybody's: no-color.org */
+    int rc = screen_paint_open(!no_colour || !*no_colour, err);
 
     if (rc < 0)
         return rc;
