@@ -1,9 +1,10 @@
 #include "cli/command.h"
 #include "cli/commands.h"
-#include "cli/event_stream.h"
+#include "cli/event_reader.h"
 #include "cli/event_text.h"
 #include "cli/http_client.h"
 #include "supervisor/runtime.h"
+#include "utils/clock.h"
 #include "utils/log.h"
 #include "utils/parse.h"
 #include "utils/str.h"
@@ -18,7 +19,8 @@
 
 #define HEAD_MS        5000
 #define RETRY_MS       500
-#define SAMPLES_HZ_MAX 100
+#define SAMPLES_HZ_MAX 10
+#define BRIEF_NS       NS_PER_SEC /* a connection that ends sooner was sent away */
 #define PROBLEM_MAX    4096
 
 /* What one connection ended with. */
@@ -29,21 +31,23 @@ struct watch {
     bool as_json, is_following;
     uint64_t samples_hz;
     struct http_client client;
-    struct event_stream stream;
-    char *line;                /* owned; EVENT_STREAM_DATA_MAX and a little */
+    struct event_reader stream;
+    char *line;                /* owned; EVENT_READER_DATA_MAX and a little */
     char problem[PROBLEM_MAX]; /* the body of an answer that is no stream */
     size_t problem_length;
-    bool is_reader_gone;
+    bool is_reader_gone, has_event; /* on this connection */
+    uint64_t connected_ns;
 };
 
-#define LINE_MAX_BYTES (2 * EVENT_STREAM_DATA_MAX)
+#define LINE_MAX_BYTES (2 * EVENT_READER_DATA_MAX)
 
-static int print_event(void *context, const struct event_stream_event *event, struct err *err)
+static int print_event(void *context, const struct event_reader_event *event, struct err *err)
 {
     struct watch *watch = context;
     struct str text;
     int rc;
 
+    watch->has_event = true;
     str_init(&text, watch->line, LINE_MAX_BYTES);
     rc = event_text_write(event, watch->as_json, &text, err);
     if (rc < 0)
@@ -59,7 +63,7 @@ static int take_body(void *context, const char *bytes, size_t size, struct err *
     struct watch *watch = context;
 
     if (watch->client.answer.status == 200)
-        return event_stream_feed(&watch->stream, bytes, size, err);
+        return event_reader_feed(&watch->stream, bytes, size, err);
     for (size_t i = 0; i < size && watch->problem_length + 1 < PROBLEM_MAX; i++)
         watch->problem[watch->problem_length++] = bytes[i];
     watch->problem[watch->problem_length] = '\0';
@@ -74,7 +78,8 @@ static int connect_daemon(struct watch *watch, struct err *err)
     int rc;
 
     str_init(&text, target, sizeof(target));
-    str_add(&text, "/api/v1/events?follow=%s", watch->is_following ? "true" : "false");
+    /* Without a number the stream begins with what happens from now on. */
+    str_add(&text, "/api/v1/events?follow=%s", watch->is_following ? "true" : "false&after=0");
     if (watch->samples_hz)
         str_add(&text, "&samples_hz=%llu", (unsigned long long)watch->samples_hz);
     str_init(&text, headers, sizeof(headers));
@@ -84,8 +89,10 @@ static int connect_daemon(struct watch *watch, struct err *err)
     rc = http_client_open(&watch->client, watch->path, target, headers, err);
     if (rc < 0)
         return rc;
-    event_stream_restart(&watch->stream);
+    event_reader_restart(&watch->stream);
     watch->problem_length = 0;
+    watch->has_event = false;
+    watch->connected_ns = clock_now_ns();
     http_client_set_sink(&watch->client, take_body, watch);
     rc = http_client_read_head(&watch->client, HEAD_MS, err);
     if (rc < 0)
@@ -129,7 +136,7 @@ static enum outcome explain_refusal(struct watch *watch)
     const char *detail;
     struct err err;
 
-    if (watch->client.answer.state != HTTP_ANSWER_DONE && read_on(watch, HEAD_MS, &err) < 0)
+    if (watch->client.answer.state != ANSWER_READER_DONE && read_on(watch, HEAD_MS, &err) < 0)
         log_debug("events: %s", err.text);
     problem = json_loads(watch->problem, 0, NULL);
     detail = json_string_value(json_object_get(problem, "detail"));
@@ -151,7 +158,7 @@ static enum outcome follow(struct watch *watch)
         log_error("events: what answers on '%s' is not vgpu-hypervisor", watch->path);
         return FAILED;
     }
-    rc = watch->client.answer.state == HTTP_ANSWER_DONE ? 0 : read_on(watch, -1, &err);
+    rc = watch->client.answer.state == ANSWER_READER_DONE ? 0 : read_on(watch, -1, &err);
     if (watch->is_reader_gone)
         return FINISHED;
     if (rc < 0 && !watch->is_following) {
@@ -167,6 +174,12 @@ static bool reconnect(struct watch *watch)
     struct err err;
 
     log_warn("events: the connection to vgpu-hypervisor has ended, trying again");
+    /* What we have read up to is not kept any more: to ask for it again would be no better. */
+    if (!watch->has_event && clock_now_ns() - watch->connected_ns < BRIEF_NS &&
+        watch->stream.id[0]) {
+        log_warn("events: some of them are lost, going on with the next");
+        watch->stream.id[0] = '\0';
+    }
     do {
         /* First of all, so that one who hangs up at once is not asked without a pause. */
         if (wait_for_event(watch, RETRY_MS, false, &err) < 0)
@@ -230,9 +243,9 @@ int cmd_events(const struct command_line *line)
         (void)str_format(watch->path, sizeof(watch->path), "%s/api", runtime.base); /* fits */
         /* A reader that has gone is told by the write, so that we end quietly. */
         (void)signal(SIGPIPE, SIG_IGN); /* a known signal: it cannot fail */
-        event_stream_init(&watch->stream, print_event, watch);
+        event_reader_init(&watch->stream, print_event, watch);
         status = run(watch);
-        event_stream_fini(&watch->stream);
+        event_reader_fini(&watch->stream);
     }
     free(watch->line);
     return status;

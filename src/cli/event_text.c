@@ -1,6 +1,6 @@
 #include "cli/event_text.h"
 
-#include "cli/event_stream.h"
+#include "cli/event_reader.h"
 #include "cli/plain_text.h"
 #include "utils/str.h"
 
@@ -99,7 +99,7 @@ static int write_json(json_t *object, const char *kind, struct str *text, struct
     return 0;
 }
 
-int event_text_write(const struct event_stream_event *event, bool as_json, struct str *text,
+int event_text_write(const struct event_reader_event *event, bool as_json, struct str *text,
                      struct err *err)
 {
     json_t *object = json_loads(event->data, JSON_REJECT_DUPLICATES, NULL);

@@ -7,12 +7,12 @@
 
 #include <stdbool.h>
 
-struct event_stream_event;
+struct event_reader_event;
 struct str;
 
 /*
  * Adds the line with its newline; times are local. -EPROTO with words where the data is not what
  * the API sends. What would move a terminal's cursor is shown as '?'.
  */
-int event_text_write(const struct event_stream_event *event, bool as_json, struct str *text,
+int event_text_write(const struct event_reader_event *event, bool as_json, struct str *text,
                      struct err *err) MUST_CHECK;

@@ -50,9 +50,9 @@ int http_client_open(struct http_client *ret_client, const char *path, const cha
     return 0;
 }
 
-void http_client_set_sink(struct http_client *client, http_answer_sink *sink, void *context)
+void http_client_set_sink(struct http_client *client, answer_reader_sink *sink, void *context)
 {
-    http_answer_init(&client->answer, sink, context);
+    answer_reader_init(&client->answer, sink, context);
 }
 
 void http_client_close(struct http_client *client)
@@ -72,21 +72,21 @@ int http_client_read(struct http_client *client, struct err *err)
     } while (length < 0 && errno == EINTR);
     if (length < 0)
         return errno == EAGAIN ? -EAGAIN : err_set(err, errno, "read the answer");
-    if (!length && !http_answer_may_end(&client->answer))
+    if (!length && !answer_reader_may_end(&client->answer))
         return err_say(err, EPROTO, "the connection ended within the answer");
     if (!length)
         return 0;
-    rc = http_answer_feed(&client->answer, bytes, (size_t)length, err);
+    rc = answer_reader_feed(&client->answer, bytes, (size_t)length, err);
     if (rc < 0)
         return rc;
-    return client->answer.state == HTTP_ANSWER_DONE ? 0 : 1;
+    return client->answer.state == ANSWER_READER_DONE ? 0 : 1;
 }
 
 int http_client_read_head(struct http_client *client, int timeout_ms, struct err *err)
 {
     uint64_t end_ns = clock_now_ns() + (uint64_t)timeout_ms * NS_PER_MS;
 
-    while (!http_answer_has_head(&client->answer)) {
+    while (!answer_reader_has_head(&client->answer)) {
         uint64_t now_ns = clock_now_ns();
         struct pollfd poll_fd = {.fd = client->fd, .events = POLLIN};
         int rc;

@@ -2,13 +2,13 @@
 /*
  * http_client - one GET of HTTP/1.1 on a unix socket: the daemon's API, as `vgpu events` reads it.
  */
-#include "cli/http_answer.h"
+#include "cli/answer_reader.h"
 #include "utils/attr.h"
 #include "utils/err.h"
 
 struct http_client {
     int fd;
-    struct http_answer answer;
+    struct answer_reader answer;
 };
 
 /*
@@ -21,7 +21,7 @@ int http_client_open(struct http_client *ret_client, const char *path, const cha
 void http_client_close(struct http_client *client);
 
 /* Where the body goes; to be said before anything is read. */
-void http_client_set_sink(struct http_client *client, http_answer_sink *sink, void *context);
+void http_client_set_sink(struct http_client *client, answer_reader_sink *sink, void *context);
 
 /*
  * Reads what has come and gives the body to the sink; to be called when the descriptor is readable.

@@ -33,7 +33,7 @@ is "events end with the newest" "$(vgpu events; echo $?)" \
     "2023-11-14 22:13:20  tenant-created        a                     it was made
 2023-11-14 22:13:20  tenant-ended          a                     it has ended
 0"
-ok "it asks for those there are" grep -q '^GET /api/v1/events?follow=false HTTP/1.1' "$API.requests"
+ok "it asks for those there are" grep -q '^GET /api/v1/events?follow=false&after=0 HTTP/1.1' "$API.requests"
 
 serve "$head$(event 1 tenant-created a 'it was made')$end"
 vgpu events --json >"$TMP/json"
@@ -46,6 +46,14 @@ has_both() { [ "$(grep -c 'tenant-created.*one\|tenant-changed.*two' "$TMP/follo
 ok "it follows into a daemon that was started again" wait_for 10 has_both
 ok "where it goes on behind what it has" grep -q '^Last-Event-ID: 7' "$API.requests"
 ok "and says so" grep -q 'vgpu: events: vgpu-hypervisor is back' "$TMP/follow.err"
+kill "$PID_follow"
+
+# Sent away without an event: what it asked for is not kept any more, and is asked for no longer.
+serve "$head$(event 7 tenant-created a one)" "$head$end" "$head$(event 4000 tenant-changed a two)"
+background_as follow vgpu events --follow
+ok "events that are lost do not keep it from the next" wait_for 10 has_both
+ok "and it says so" grep -q 'some of them are lost' "$TMP/follow.err"
+is "asking without a number" "$(grep -c '^Last-Event-ID' "$API.requests")" 1
 kill "$PID_follow"
 
 # A reader that has had enough: nothing is said.

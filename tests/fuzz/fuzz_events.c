@@ -1,10 +1,10 @@
 /*
- * The libFuzzer target of cli/http_answer, event_stream and event_text: any bytes as the answer of
- * a daemon, once in one piece and once byte by byte, which must come to the same.
+ * The libFuzzer target of cli/answer_reader, event_reader and event_text: any bytes as the answer
+ * of a daemon, once in one piece and once byte by byte, which must come to the same.
  */
-#include "cli/event_stream.h"
+#include "cli/event_reader.h"
 #include "cli/event_text.h"
-#include "cli/http_answer.h"
+#include "cli/answer_reader.h"
 #include "utils/str.h"
 
 #include <stdlib.h>
@@ -15,12 +15,12 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct reading {
-    struct http_answer answer;
-    struct event_stream stream;
+    struct answer_reader answer;
+    struct event_reader stream;
     size_t event_count, body_bytes;
 };
 
-static int take_event(void *context, const struct event_stream_event *event, struct err *err)
+static int take_event(void *context, const struct event_reader_event *event, struct err *err)
 {
     static char line[TEXT_MAX];
     struct reading *reading = context;
@@ -40,7 +40,7 @@ static int take_body(void *context, const char *bytes, size_t size, struct err *
     struct reading *reading = context;
 
     reading->body_bytes += size;
-    return event_stream_feed(&reading->stream, bytes, size, err);
+    return event_reader_feed(&reading->stream, bytes, size, err);
 }
 
 static int read_all(struct reading *reading, const char *bytes, size_t size, size_t step)
@@ -49,14 +49,14 @@ static int read_all(struct reading *reading, const char *bytes, size_t size, siz
     int rc = 0;
 
     memset(reading, 0, sizeof(*reading));
-    http_answer_init(&reading->answer, take_body, reading);
-    event_stream_init(&reading->stream, take_event, reading);
+    answer_reader_init(&reading->answer, take_body, reading);
+    event_reader_init(&reading->stream, take_event, reading);
     for (size_t at = 0; !rc && at < size; at += step)
-        rc = http_answer_feed(&reading->answer, bytes + at, step < size - at ? step : size - at,
-                              &err);
+        rc = answer_reader_feed(&reading->answer, bytes + at, step < size - at ? step : size - at,
+                                &err);
     if (rc < 0 && (err.code != -rc || !err.text[0]))
         abort(); /* a failure without words */
-    event_stream_fini(&reading->stream);
+    event_reader_fini(&reading->stream);
     return rc;
 }
 

@@ -1,6 +1,6 @@
 #include "tests/harness.h"
 
-#include "cli/event_stream.h"
+#include "cli/event_reader.h"
 #include "cli/event_text.h"
 #include "utils/str.h"
 
@@ -13,7 +13,7 @@ static struct err err;
 
 static int write_event(const char *name, const char *data, bool as_json)
 {
-    struct event_stream_event event = {.id = "1", .name = name, .data = data};
+    struct event_reader_event event = {.id = "1", .name = name, .data = data};
     struct str text;
 
     str_init(&text, line, sizeof(line));

@@ -107,7 +107,7 @@ TEST(the_head_is_there_before_the_body)
     begin("HTTP/1.1 503 Not Now\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nwhy\r\n0\r\n\r\n");
     CHECK_OK(http_client_read_head(&at.client, 10000, &at.err), &at.err);
     CHECK_EQ(at.client.answer.status, 503);
-    if (at.client.answer.state != HTTP_ANSWER_DONE)
+    if (at.client.answer.state != ANSWER_READER_DONE)
         CHECK_OK(read_all(), &at.err);
     CHECK_STR_EQ(at.body, "why");
     end();

@@ -1,6 +1,6 @@
 #include "tests/harness.h"
 
-#include "cli/event_stream.h"
+#include "cli/event_reader.h"
 #include "utils/str.h"
 
 #include <errno.h>
@@ -8,12 +8,12 @@
 #include <string.h>
 
 static struct {
-    struct event_stream stream;
+    struct event_reader stream;
     char got[512]; /* id|name|data; */
     struct err err;
 } at;
 
-static int take(void *context, const struct event_stream_event *event, struct err *err)
+static int take(void *context, const struct event_reader_event *event, struct err *err)
 {
     struct str *got = context;
 
@@ -27,11 +27,11 @@ static int feed_in_steps(const char *text, size_t length, size_t step)
     int rc = 0;
 
     str_init(&got, at.got, sizeof(at.got));
-    event_stream_init(&at.stream, take, &got);
+    event_reader_init(&at.stream, take, &got);
     for (size_t i = 0; !rc && i < length; i += step)
         rc =
-            event_stream_feed(&at.stream, text + i, step < length - i ? step : length - i, &at.err);
-    event_stream_fini(&at.stream);
+            event_reader_feed(&at.stream, text + i, step < length - i ? step : length - i, &at.err);
+    event_reader_fini(&at.stream);
     return rc;
 }
 
@@ -77,23 +77,23 @@ TEST(a_new_connection_forgets_half_an_event_but_not_the_id)
     struct str got;
 
     str_init(&got, at.got, sizeof(at.got));
-    event_stream_init(&at.stream, take, &got);
-    CHECK_OK(event_stream_feed(&at.stream, "id: 5\ndata: x\n\nevent: e\ndata: y\nda", 34, &at.err),
+    event_reader_init(&at.stream, take, &got);
+    CHECK_OK(event_reader_feed(&at.stream, "id: 5\ndata: x\n\nevent: e\ndata: y\nda", 34, &at.err),
              &at.err);
-    event_stream_restart(&at.stream);
-    CHECK_OK(event_stream_feed(&at.stream, "data: z\n\n", 9, &at.err), &at.err);
+    event_reader_restart(&at.stream);
+    CHECK_OK(event_reader_feed(&at.stream, "data: z\n\n", 9, &at.err), &at.err);
     CHECK_STR_EQ(at.got, "5|message|x;5|message|z;");
-    event_stream_fini(&at.stream);
+    event_reader_fini(&at.stream);
 }
 
 TEST(zero_bytes_and_endless_lines_are_refused)
 {
-    static char line[EVENT_STREAM_DATA_MAX + 16];
+    static char line[EVENT_READER_DATA_MAX + 16];
 
     CHECK_EQ(feed_in_steps("data: \0\n\n", 9, 9), -EPROTO);
     memset(line, 'x', sizeof(line));
     CHECK_EQ(feed_in_steps(line, sizeof(line), 65536), -EPROTO);
-    CHECK_EQ(feed_in_steps(line, EVENT_STREAM_DATA_MAX - 1, 65536), 0);
+    CHECK_EQ(feed_in_steps(line, EVENT_READER_DATA_MAX - 1, 65536), 0);
 }
 
 TEST(data_of_many_lines_is_bounded)
@@ -102,20 +102,20 @@ TEST(data_of_many_lines_is_bounded)
     int rc = 0;
 
     str_init(&got, at.got, sizeof(at.got));
-    event_stream_init(&at.stream, take, &got);
-    for (size_t i = 0; !rc && i < EVENT_STREAM_DATA_MAX; i++)
-        rc = event_stream_feed(&at.stream, "data: xxxxxxxxxxxxxxx\n", 22, &at.err);
+    event_reader_init(&at.stream, take, &got);
+    for (size_t i = 0; !rc && i < EVENT_READER_DATA_MAX; i++)
+        rc = event_reader_feed(&at.stream, "data: xxxxxxxxxxxxxxx\n", 22, &at.err);
     CHECK_EQ(rc, -EPROTO);
-    event_stream_fini(&at.stream);
+    event_reader_fini(&at.stream);
 }
 
 TEST(an_id_or_name_that_is_too_long_is_refused)
 {
     char line[128];
 
-    (void)str_format(line, sizeof(line), "id: %0*d\n", EVENT_STREAM_NAME_MAX, 7);
+    (void)str_format(line, sizeof(line), "id: %0*d\n", EVENT_READER_NAME_MAX, 7);
     CHECK_EQ(feed_in_steps(line, strlen(line), 128), -EPROTO);
-    (void)str_format(line, sizeof(line), "event: %0*d\n", EVENT_STREAM_NAME_MAX, 7);
+    (void)str_format(line, sizeof(line), "event: %0*d\n", EVENT_READER_NAME_MAX, 7);
     CHECK_EQ(feed_in_steps(line, strlen(line), 128), -EPROTO);
 }
 

@@ -1,13 +1,13 @@
 #include "tests/harness.h"
 
-#include "cli/http_answer.h"
+#include "cli/answer_reader.h"
 #include "utils/str.h"
 
 #include <errno.h>
 #include <string.h>
 
 static struct {
-    struct http_answer answer;
+    struct answer_reader answer;
     char body[256];
     size_t length;
     int refusal; /* what the sink answers */
@@ -28,9 +28,10 @@ static int feed_in_steps(const char *text, size_t length, size_t step)
     int rc = 0;
 
     memset(&at, 0, sizeof(at));
-    http_answer_init(&at.answer, take, NULL);
+    answer_reader_init(&at.answer, take, NULL);
     for (size_t i = 0; !rc && i < length; i += step)
-        rc = http_answer_feed(&at.answer, text + i, step < length - i ? step : length - i, &at.err);
+        rc = answer_reader_feed(&at.answer, text + i, step < length - i ? step : length - i,
+                                &at.err);
     return rc;
 }
 
@@ -41,8 +42,8 @@ static void check_answer(const char *text, uint32_t status, const char *body)
         CHECK_OK(feed_in_steps(text, strlen(text), step), &at.err);
         CHECK_EQ(at.answer.status, status);
         CHECK_STR_EQ(at.body, body);
-        CHECK(http_answer_has_head(&at.answer));
-        CHECK(http_answer_may_end(&at.answer));
+        CHECK(answer_reader_has_head(&at.answer));
+        CHECK(answer_reader_may_end(&at.answer));
     }
 }
 
@@ -64,7 +65,7 @@ TEST(a_body_with_a_length)
     check_answer("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", 200, "hello");
     check_answer("HTTP/1.1 204\r\n\r\n", 204, "");
     check_answer("HTTP/1.0 404 Not Found\r\ncontent-length:0\r\n\r\n", 404, "");
-    CHECK_EQ(at.answer.state, HTTP_ANSWER_DONE);
+    CHECK_EQ(at.answer.state, ANSWER_READER_DONE);
 }
 
 TEST(a_body_in_chunks)
@@ -75,13 +76,13 @@ TEST(a_body_in_chunks)
     check_answer("HTTP/1.1 200 OK\r\ntransfer-encoding: Chunked \r\n\r\n"
                  "A\r\n0123456789\r\n0\r\nTrailer: x\r\n\r\n",
                  200, "0123456789");
-    CHECK_EQ(at.answer.state, HTTP_ANSWER_DONE);
+    CHECK_EQ(at.answer.state, ANSWER_READER_DONE);
 }
 
 TEST(a_body_that_ends_with_the_connection)
 {
     check_answer("HTTP/1.0 200 OK\r\nX: y\r\n\r\nall of it", 200, "all of it");
-    CHECK_EQ(at.answer.state, HTTP_ANSWER_UNTIL_END);
+    CHECK_EQ(at.answer.state, ANSWER_READER_UNTIL_END);
 }
 
 TEST(an_event_stream_is_known_by_its_type)
@@ -108,7 +109,7 @@ TEST(what_is_cut_off_may_not_end)
 
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         CHECK_OK(feed_in_steps(texts[i], strlen(texts[i]), 3), &at.err);
-        CHECK(!http_answer_may_end(&at.answer));
+        CHECK(!answer_reader_may_end(&at.answer));
     }
 }
 
@@ -200,12 +201,12 @@ TEST(lines_and_headers_without_end_are_refused)
     check_refused_bytes(text, sizeof(text));
     str_init(&str, text, sizeof(text));
     str_add(&str, "HTTP/1.1 200 OK\r\n");
-    for (int i = 0; i <= HTTP_ANSWER_HEADERS_MAX; i++)
+    for (int i = 0; i <= ANSWER_READER_HEADERS_MAX; i++)
         str_add(&str, "X: y\r\n");
     check_refused(text);
     str_init(&str, text, sizeof(text));
     str_add(&str, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n");
-    for (int i = 0; i <= HTTP_ANSWER_HEADERS_MAX; i++)
+    for (int i = 0; i <= ANSWER_READER_HEADERS_MAX; i++)
         str_add(&str, "X: y\r\n");
     check_refused(text);
 }
@@ -216,6 +217,6 @@ TEST(the_sink_s_refusal_ends_the_reading)
 
     memset(&at, 0, sizeof(at));
     at.refusal = -EPIPE;
-    http_answer_init(&at.answer, take, NULL);
-    CHECK_EQ(http_answer_feed(&at.answer, text, sizeof(text) - 1, &at.err), -EPIPE);
+    answer_reader_init(&at.answer, take, NULL);
+    CHECK_EQ(answer_reader_feed(&at.answer, text, sizeof(text) - 1, &at.err), -EPIPE);
 }

@@ -1,4 +1,4 @@
-#include "cli/http_answer.h"
+#include "cli/answer_reader.h"
 
 #include "utils/parse.h"
 #include "utils/str.h"
@@ -7,19 +7,20 @@
 #include <string.h>
 #include <strings.h>
 
-void http_answer_init(struct http_answer *answer, http_answer_sink *sink, void *context)
+void answer_reader_init(struct answer_reader *answer, answer_reader_sink *sink, void *context)
 {
-    *answer = (struct http_answer){.state = HTTP_ANSWER_STATUS, .sink = sink, .context = context};
+    *answer =
+        (struct answer_reader){.state = ANSWER_READER_STATUS, .sink = sink, .context = context};
 }
 
-bool http_answer_has_head(const struct http_answer *answer)
+bool answer_reader_has_head(const struct answer_reader *answer)
 {
-    return answer->state > HTTP_ANSWER_HEADER;
+    return answer->state > ANSWER_READER_HEADER;
 }
 
-bool http_answer_may_end(const struct http_answer *answer)
+bool answer_reader_may_end(const struct answer_reader *answer)
 {
-    return answer->state == HTTP_ANSWER_DONE || answer->state == HTTP_ANSWER_UNTIL_END;
+    return answer->state == ANSWER_READER_DONE || answer->state == ANSWER_READER_UNTIL_END;
 }
 
 static bool is_digit(char c)
@@ -27,7 +28,7 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-static int read_status(struct http_answer *answer, struct err *err)
+static int read_status(struct answer_reader *answer, struct err *err)
 {
     const char *line = answer->line;
 
@@ -38,11 +39,11 @@ static int read_status(struct http_answer *answer, struct err *err)
     answer->status = (uint32_t)((line[9] - '0') * 100 + (line[10] - '0') * 10 + (line[11] - '0'));
     if (answer->status < 200 || answer->status > 599)
         return err_say(err, EPROTO, "status %u was not asked for", answer->status);
-    answer->state = HTTP_ANSWER_HEADER;
+    answer->state = ANSWER_READER_HEADER;
     return 0;
 }
 
-static int read_length(struct http_answer *answer, const char *value, struct err *err)
+static int read_length(struct answer_reader *answer, const char *value, struct err *err)
 {
     if (answer->has_length || parse_u64(&answer->left_bytes, value, 0, INT64_MAX, NULL) < 0)
         return err_say(err, EPROTO, "the length of the answer is none, or it has two");
@@ -50,7 +51,7 @@ static int read_length(struct http_answer *answer, const char *value, struct err
     return 0;
 }
 
-static int read_encoding(struct http_answer *answer, const char *value, struct err *err)
+static int read_encoding(struct answer_reader *answer, const char *value, struct err *err)
 {
     if (answer->is_chunked || strcasecmp(value, "chunked") != 0)
         return err_say(err, EPROTO, "the answer is encoded in a way that was not asked for");
@@ -59,18 +60,18 @@ static int read_encoding(struct http_answer *answer, const char *value, struct e
 }
 
 /* The empty line: how long the body is, is known now. */
-static int end_head(struct http_answer *answer, struct err *err)
+static int end_head(struct answer_reader *answer, struct err *err)
 {
     if (answer->is_chunked && answer->has_length)
         return err_say(err, EPROTO, "the answer has both a length and chunks");
     if (answer->status == 204 || answer->status == 304)
-        answer->state = HTTP_ANSWER_DONE;
+        answer->state = ANSWER_READER_DONE;
     else if (answer->is_chunked)
-        answer->state = HTTP_ANSWER_CHUNK_SIZE;
+        answer->state = ANSWER_READER_CHUNK_SIZE;
     else if (!answer->has_length)
-        answer->state = HTTP_ANSWER_UNTIL_END;
+        answer->state = ANSWER_READER_UNTIL_END;
     else
-        answer->state = answer->left_bytes ? HTTP_ANSWER_COUNTED : HTTP_ANSWER_DONE;
+        answer->state = answer->left_bytes ? ANSWER_READER_COUNTED : ANSWER_READER_DONE;
     return 0;
 }
 
@@ -92,14 +93,15 @@ static char *split_header(char *line)
     return value;
 }
 
-static int read_header(struct http_answer *answer, struct err *err)
+static int read_header(struct answer_reader *answer, struct err *err)
 {
     char *name = answer->line, *value;
 
     if (!answer->line_length)
         return end_head(answer, err);
-    if (++answer->header_count > HTTP_ANSWER_HEADERS_MAX)
-        return err_say(err, EPROTO, "the answer has more than %d headers", HTTP_ANSWER_HEADERS_MAX);
+    if (++answer->header_count > ANSWER_READER_HEADERS_MAX)
+        return err_say(err, EPROTO, "the answer has more than %d headers",
+                       ANSWER_READER_HEADERS_MAX);
     value = split_header(name);
     if (!value)
         return err_say(err, EPROTO, "a header of the answer is none");
@@ -122,7 +124,7 @@ static int hex_digit(char c)
 }
 
 /* Extensions of a chunk are nothing that we know how to obey. */
-static int read_chunk_size(struct http_answer *answer, struct err *err)
+static int read_chunk_size(struct answer_reader *answer, struct err *err)
 {
     uint64_t size = 0;
 
@@ -135,31 +137,32 @@ static int read_chunk_size(struct http_answer *answer, struct err *err)
             return err_say(err, EPROTO, "a chunk's size is none");
         size = size * 16 + (uint64_t)digit;
     }
-    if (size > HTTP_ANSWER_CHUNK_MAX)
+    if (size > ANSWER_READER_CHUNK_MAX)
         return err_say(err, EPROTO, "a chunk is too large");
     answer->left_bytes = size;
-    answer->state = size ? HTTP_ANSWER_CHUNK : HTTP_ANSWER_TRAILER;
+    answer->state = size ? ANSWER_READER_CHUNK : ANSWER_READER_TRAILER;
     return 0;
 }
 
-static int end_chunk(struct http_answer *answer, struct err *err)
+static int end_chunk(struct answer_reader *answer, struct err *err)
 {
     if (answer->line_length)
         return err_say(err, EPROTO, "a chunk is longer than its size");
-    answer->state = HTTP_ANSWER_CHUNK_SIZE;
+    answer->state = ANSWER_READER_CHUNK_SIZE;
     return 0;
 }
 
-static int read_trailer(struct http_answer *answer, struct err *err)
+static int read_trailer(struct answer_reader *answer, struct err *err)
 {
     if (!answer->line_length)
-        answer->state = HTTP_ANSWER_DONE;
-    else if (++answer->header_count > HTTP_ANSWER_HEADERS_MAX)
-        return err_say(err, EPROTO, "the answer has more than %d headers", HTTP_ANSWER_HEADERS_MAX);
+        answer->state = ANSWER_READER_DONE;
+    else if (++answer->header_count > ANSWER_READER_HEADERS_MAX)
+        return err_say(err, EPROTO, "the answer has more than %d headers",
+                       ANSWER_READER_HEADERS_MAX);
     return 0;
 }
 
-static int end_line(struct http_answer *answer, struct err *err)
+static int end_line(struct answer_reader *answer, struct err *err)
 {
     /* An embedded NUL would hide what stands behind it. */
     if (!answer->line_length || answer->line[answer->line_length - 1] != '\r' ||
@@ -167,20 +170,20 @@ static int end_line(struct http_answer *answer, struct err *err)
         return err_say(err, EPROTO, "a line of the answer does not end as HTTP's do");
     answer->line[--answer->line_length] = '\0';
     switch (answer->state) {
-    case HTTP_ANSWER_STATUS:
+    case ANSWER_READER_STATUS:
         return read_status(answer, err);
-    case HTTP_ANSWER_HEADER:
+    case ANSWER_READER_HEADER:
         return read_header(answer, err);
-    case HTTP_ANSWER_CHUNK_SIZE:
+    case ANSWER_READER_CHUNK_SIZE:
         return read_chunk_size(answer, err);
-    case HTTP_ANSWER_CHUNK_END:
+    case ANSWER_READER_CHUNK_END:
         return end_chunk(answer, err);
     default:
         return read_trailer(answer, err);
     }
 }
 
-static int add_to_line(struct http_answer *answer, char c, struct err *err)
+static int add_to_line(struct answer_reader *answer, char c, struct err *err)
 {
     int rc = 0;
 
@@ -191,21 +194,21 @@ static int add_to_line(struct http_answer *answer, char c, struct err *err)
     }
     if (answer->line_length + 1 >= sizeof(answer->line))
         return err_say(err, EPROTO, "a line of the answer is longer than %d bytes",
-                       HTTP_ANSWER_LINE_MAX);
+                       ANSWER_READER_LINE_MAX);
     answer->line[answer->line_length++] = c;
     return 0;
 }
 
-static bool is_body(enum http_answer_state state)
+static bool is_body(enum answer_reader_state state)
 {
-    return state == HTTP_ANSWER_COUNTED || state == HTTP_ANSWER_UNTIL_END ||
-           state == HTTP_ANSWER_CHUNK;
+    return state == ANSWER_READER_COUNTED || state == ANSWER_READER_UNTIL_END ||
+           state == ANSWER_READER_CHUNK;
 }
 
 /* Hands on what belongs to the body; returns its length. */
-static int take_body(struct http_answer *answer, const char *bytes, size_t *size, struct err *err)
+static int take_body(struct answer_reader *answer, const char *bytes, size_t *size, struct err *err)
 {
-    bool is_bounded = answer->state != HTTP_ANSWER_UNTIL_END;
+    bool is_bounded = answer->state != ANSWER_READER_UNTIL_END;
 
     if (is_bounded && *size > answer->left_bytes)
         *size = (size_t)answer->left_bytes;
@@ -213,17 +216,18 @@ static int take_body(struct http_answer *answer, const char *bytes, size_t *size
         answer->left_bytes -= *size;
     if (is_bounded && !answer->left_bytes)
         answer->state =
-            answer->state == HTTP_ANSWER_CHUNK ? HTTP_ANSWER_CHUNK_END : HTTP_ANSWER_DONE;
+            answer->state == ANSWER_READER_CHUNK ? ANSWER_READER_CHUNK_END : ANSWER_READER_DONE;
     return answer->sink(answer->context, bytes, *size, err);
 }
 
-int http_answer_feed(struct http_answer *answer, const char *bytes, size_t size, struct err *err)
+int answer_reader_feed(struct answer_reader *answer, const char *bytes, size_t size,
+                       struct err *err)
 {
     while (size) {
         size_t taken = is_body(answer->state) ? size : 1;
         int rc;
 
-        if (answer->state == HTTP_ANSWER_DONE)
+        if (answer->state == ANSWER_READER_DONE)
             return err_say(err, EPROTO, "something comes behind the answer");
         rc = is_body(answer->state) ? take_body(answer, bytes, &taken, err)
                                     : add_to_line(answer, *bytes, err);

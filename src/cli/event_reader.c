@@ -1,4 +1,4 @@
-#include "cli/event_stream.h"
+#include "cli/event_reader.h"
 
 #include "utils/str.h"
 
@@ -6,26 +6,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-void event_stream_init(struct event_stream *stream, event_stream_sink *sink, void *context)
+void event_reader_init(struct event_reader *stream, event_reader_sink *sink, void *context)
 {
-    *stream = (struct event_stream){.sink = sink, .context = context};
+    *stream = (struct event_reader){.sink = sink, .context = context};
 }
 
-void event_stream_fini(struct event_stream *stream)
+void event_reader_fini(struct event_reader *stream)
 {
     free(stream->line);
     free(stream->data);
     stream->line = stream->data = NULL;
 }
 
-static void forget_event(struct event_stream *stream)
+static void forget_event(struct event_reader *stream)
 {
     stream->name[0] = '\0';
     stream->data_length = 0;
     stream->has_data = false;
 }
 
-void event_stream_restart(struct event_stream *stream)
+void event_reader_restart(struct event_reader *stream)
 {
     forget_event(stream);
     stream->line_length = 0;
@@ -40,8 +40,8 @@ static int make_room(char **buffer, size_t *size, size_t length, size_t more, st
 
     if (length + more + 1 <= *size)
         return 0;
-    if (length + more + 1 > EVENT_STREAM_DATA_MAX)
-        return err_say(err, EPROTO, "an event is longer than %zu bytes", EVENT_STREAM_DATA_MAX);
+    if (length + more + 1 > EVENT_READER_DATA_MAX)
+        return err_say(err, EPROTO, "an event is longer than %zu bytes", EVENT_READER_DATA_MAX);
     while (wanted < length + more + 1)
         wanted *= 2;
     larger = realloc(*buffer, wanted);
@@ -53,7 +53,7 @@ static int make_room(char **buffer, size_t *size, size_t length, size_t more, st
 }
 
 /* Lines of data are put together with line feeds. */
-static int add_data(struct event_stream *stream, const char *value, struct err *err)
+static int add_data(struct event_reader *stream, const char *value, struct err *err)
 {
     size_t length = strlen(value);
     int rc = make_room(&stream->data, &stream->data_size, stream->data_length, length + 1, err);
@@ -68,9 +68,9 @@ static int add_data(struct event_stream *stream, const char *value, struct err *
     return 0;
 }
 
-static int end_event(struct event_stream *stream, struct err *err)
+static int end_event(struct event_reader *stream, struct err *err)
 {
-    struct event_stream_event event = {
+    struct event_reader_event event = {
         .id = stream->id, .name = stream->name[0] ? stream->name : "message", .data = stream->data};
     int rc = stream->has_data ? stream->sink(stream->context, &event, err) : 0;
 
@@ -86,7 +86,7 @@ static int keep(char *ret_field, size_t size, const char *value, struct err *err
     return 0;
 }
 
-static int end_line(struct event_stream *stream, struct err *err)
+static int end_line(struct event_reader *stream, struct err *err)
 {
     char *line = stream->line, *value;
 
@@ -112,7 +112,7 @@ static int end_line(struct event_stream *stream, struct err *err)
     return 0; /* `retry`, and what the standard says is to be ignored */
 }
 
-static int add_byte(struct event_stream *stream, char c, struct err *err)
+static int add_byte(struct event_reader *stream, char c, struct err *err)
 {
     bool is_second = c == '\n' && stream->was_return;
     int rc;
@@ -131,7 +131,7 @@ static int add_byte(struct event_stream *stream, char c, struct err *err)
     return 0;
 }
 
-int event_stream_feed(struct event_stream *stream, const char *bytes, size_t size, struct err *err)
+int event_reader_feed(struct event_reader *stream, const char *bytes, size_t size, struct err *err)
 {
     for (size_t i = 0; i < size; i++) {
         int rc = add_byte(stream, bytes[i], err);
