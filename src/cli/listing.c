@@ -1,5 +1,6 @@
 #include "cli/listing.h"
 
+#include "cli/node_client.h"
 #include "supervisor/process.h"
 #include "supervisor/runtime.h"
 #include "supervisor/tenant.h"
@@ -31,13 +32,25 @@ static int add_name(void *context, const char *name)
     return 0;
 }
 
+static void add_kept(void *context, const char *name)
+{
+    listing_add(context, name);
+}
+
 int listing_fill(struct listing *listing, const struct runtime *runtime, struct err *err)
 {
     int rc = runtime_each(runtime, add_name, listing);
+    size_t kept = 0;
 
     if (rc < 0)
         return err_set(err, -rc, "read the tenant directory");
+    /* Without a daemon, or with one that does not answer, those of the directory are all. */
+    (void)!node_client_list(add_kept, listing, NULL);
     listing_sort(listing);
+    for (size_t i = 0; i < listing->count; i++) /* the daemon's directory may be this one */
+        if (!i || !str_equals(listing->names[i], listing->names[kept - 1]))
+            memmove(listing->names[kept++], listing->names[i], sizeof(listing->names[i]));
+    listing->count = kept;
     return 0;
 }
 
