@@ -1,8 +1,10 @@
 #include "tests/unit/fake_nvml.h"
 
 #include "tests/harness.h"
+#include "utils/atomics.h"
 
 #include <dlfcn.h>
+#include <sched.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -21,6 +23,7 @@ void fake_nvml_prepare(void)
 {
     fake_nvml = (struct fake_nvml){
         .lost_mask = 1u << 1,
+        .failing_device = -1,
         .device_count = 3,
         .process_count = 2,
         .sample_count = 3,
@@ -31,11 +34,19 @@ void fake_nvml_prepare(void)
     };
 }
 
-static nvmlReturn_t answer(const char *function)
+static nvmlDevice_t to_device(unsigned int index)
+{
+    return (nvmlDevice_t)(uintptr_t)(0x2000 + index);
+}
+
+static nvmlReturn_t answer(const char *function, nvmlDevice_t device)
 {
     const char *failing = fake_nvml.failing ? fake_nvml.failing : "";
     size_t length = strcspn(failing, "*");
 
+    if (fake_nvml.failing_device >= 0 &&
+        device != to_device((unsigned int)fake_nvml.failing_device))
+        return fake_nvml.answer;
     if (failing[length] == '*' ? strncmp(function, failing, length) == 0
                                : strcmp(function, failing) == 0)
         return fake_nvml.failure;
@@ -75,13 +86,17 @@ static nvmlReturn_t nvmlDeviceGetCount_v2(unsigned int *count)
 
 static nvmlReturn_t nvmlDeviceGetHandleByIndex_v2(unsigned int index, nvmlDevice_t *device)
 {
-    *device = (nvmlDevice_t)(uintptr_t)(0x2000 + index);
+    *device = to_device(index);
     return fake_nvml.lost_mask >> index % 32 & 1 ? NVML_ERROR_GPU_IS_LOST : NVML_SUCCESS;
 }
 
 static nvmlReturn_t nvmlDeviceGetUUID(nvmlDevice_t device, char *text, unsigned int size)
 {
-    return fill(text, size, (uintptr_t)device == 0x2000 ? "GPU-a" : "GPU-b");
+    unsigned int index = (unsigned int)((uintptr_t)device - (uintptr_t)to_device(0));
+
+    if (index < 2 && fake_nvml.uuids[index])
+        return fill(text, size, fake_nvml.uuids[index]);
+    return fill(text, size, index == 0 ? "GPU-a" : "GPU-b");
 }
 
 static nvmlReturn_t nvmlDeviceGetName(nvmlDevice_t device, char *text, unsigned int size)
@@ -96,7 +111,7 @@ static nvmlReturn_t nvmlDeviceGetComputeRunningProcesses_v3(nvmlDevice_t device,
     for (unsigned int i = 0; i < *count && i < fake_nvml.process_count; i++)
         processes[i] = (nvmlProcessInfo_t){.pid = 100 + i, .usedGpuMemory = fake_nvml.bytes + i};
     *count = fake_nvml.process_count;
-    return answer(__func__);
+    return answer(__func__, device);
 }
 
 static nvmlReturn_t nvmlDeviceGetSamples(nvmlDevice_t device, nvmlSamplingType_t kind,
@@ -109,7 +124,7 @@ static nvmlReturn_t nvmlDeviceGetSamples(nvmlDevice_t device, nvmlSamplingType_t
     }
     *count = fake_nvml.sample_count;
     *type = fake_nvml.type;
-    return answer(__func__);
+    return answer(__func__, device);
 }
 
 static nvmlReturn_t nvmlDeviceGetGraphicsRunningProcesses_v3(nvmlDevice_t device,
@@ -118,7 +133,7 @@ static nvmlReturn_t nvmlDeviceGetGraphicsRunningProcesses_v3(nvmlDevice_t device
 {
     memcpy(processes, fake_nvml.graphics, sizeof(fake_nvml.graphics));
     *count = fake_nvml.graphics_count;
-    return answer(__func__);
+    return answer(__func__, device);
 }
 
 static nvmlReturn_t nvmlDeviceGetMPSComputeRunningProcesses_v3(nvmlDevice_t device,
@@ -126,7 +141,7 @@ static nvmlReturn_t nvmlDeviceGetMPSComputeRunningProcesses_v3(nvmlDevice_t devi
                                                                nvmlProcessInfo_t *processes)
 {
     *count = 0;
-    return answer(__func__);
+    return answer(__func__, device);
 }
 
 static nvmlReturn_t nvmlDeviceGetMemoryInfo_v2(nvmlDevice_t device, nvmlMemory_v2_t *memory)
@@ -136,46 +151,49 @@ static nvmlReturn_t nvmlDeviceGetMemoryInfo_v2(nvmlDevice_t device, nvmlMemory_v
     memory->used = 3000;
     memory->reserved = 500;
     memory->free = 76500;
-    return answer(__func__);
+    return answer(__func__, device);
 }
 
 static nvmlReturn_t nvmlDeviceGetMemoryInfo(nvmlDevice_t device, nvmlMemory_t *memory)
 {
     *memory = (nvmlMemory_t){.total = 80000, .used = 3500, .free = 76500};
-    return answer(__func__);
+    return answer(__func__, device);
 }
 
 static nvmlReturn_t nvmlDeviceGetUtilizationRates(nvmlDevice_t device, nvmlUtilization_t *rates)
 {
+    add_relaxed(&fake_nvml.rates_count, 1);
+    while (load_relaxed(&fake_nvml.is_stuck))
+        (void)sched_yield();
     *rates = (nvmlUtilization_t){.gpu = 77, .memory = 33};
-    return answer(__func__);
+    return answer(__func__, device);
 }
 
 static nvmlReturn_t nvmlDeviceGetTemperature(nvmlDevice_t device, nvmlTemperatureSensors_t sensor,
                                              unsigned int *celsius)
 {
     *celsius = 40;
-    return sensor == NVML_TEMPERATURE_GPU ? answer(__func__) : NVML_ERROR_INVALID_ARGUMENT;
+    return sensor == NVML_TEMPERATURE_GPU ? answer(__func__, device) : NVML_ERROR_INVALID_ARGUMENT;
 }
 
 static nvmlReturn_t nvmlDeviceGetPowerUsage(nvmlDevice_t device, unsigned int *milliwatts)
 {
     *milliwatts = 250000;
-    return answer(__func__);
+    return answer(__func__, device);
 }
 
 static nvmlReturn_t nvmlDeviceGetClockInfo(nvmlDevice_t device, nvmlClockType_t clock,
                                            unsigned int *mhz)
 {
     *mhz = 1000 + clock;
-    return answer(__func__);
+    return answer(__func__, device);
 }
 
 static nvmlReturn_t nvmlDeviceGetPcieThroughput(nvmlDevice_t device, nvmlPcieUtilCounter_t counter,
                                                 unsigned int *kib_per_s)
 {
     *kib_per_s = 500 + counter;
-    return answer(__func__);
+    return answer(__func__, device);
 }
 
 static const char *nvmlErrorString(nvmlReturn_t result)
@@ -187,6 +205,7 @@ void *__wrap_dlopen(const char *name, int flags)
 {
     CHECK_STR_EQ(name, "libnvidia-ml.so.1");
     fake_nvml.open_count += !fake_nvml.is_absent;
+    fake_nvml.opened_count += !fake_nvml.is_absent;
     return fake_nvml.is_absent ? NULL : LIBRARY;
 }
 
@@ -194,6 +213,7 @@ int __wrap_dlclose(void *library)
 {
     CHECK(library == LIBRARY);
     fake_nvml.open_count--;
+    add_relaxed(&fake_nvml.closed_count, 1);
     return 0;
 }
 

@@ -5,6 +5,7 @@
  */
 #include "abi/nvml.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #define FAKE_NVML_GRAPHICS_MAX 4
@@ -16,6 +17,8 @@ struct fake_nvml {
     nvmlReturn_t start, answer;
     const char *failing; /* a function that answers `failure`, or with a * those that begin so */
     nvmlReturn_t failure;
+    int failing_device;     /* ... of this one alone, where it is asked of a device; -1: of all */
+    const char *uuids[2];   /* where not NULL: of the first devices */
     unsigned int lost_mask; /* of devices whose handle cannot be had */
     unsigned int device_count, process_count, sample_count;
     nvmlValueType_t type;
@@ -23,8 +26,10 @@ struct fake_nvml {
     unsigned long long newest_us, bytes;
     nvmlProcessInfo_t graphics[FAKE_NVML_GRAPHICS_MAX];
     unsigned int graphics_count;
-    bool is_endless; /* strings are filled to their end */
-    int open_count, start_count;
+    bool is_endless;                           /* strings are filled to their end */
+    _Atomic bool is_stuck;                     /* rates are not told until it is over */
+    _Atomic int rates_count, closed_count;     /* how often rates were asked for; it was closed */
+    int open_count, start_count, opened_count; /* open now, started now, ever opened */
 };
 
 extern struct fake_nvml fake_nvml;
