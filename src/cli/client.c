@@ -1,5 +1,6 @@
 #include "cli/client.h"
 
+#include "cli/node_client.h"
 #include "supervisor/runtime.h"
 #include "utils/sock.h"
 
@@ -27,6 +28,9 @@ static int open_control(const struct runtime *runtime, const char *name, int *re
 
     if (rc < 0)
         return rc;
+    /* What is the daemon's is asked of the daemon, which knows what is allowed. */
+    if (node_client_select(ret_fd, name, NULL) == 0)
+        return 0;
     rc = sock_connect(ret_fd, path, CONNECT_MS, err);
     if (rc == -ENOENT)
         return err_say(err, ENOENT, "there is no tenant '%s' (vgpu ps lists them)", name);

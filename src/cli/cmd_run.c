@@ -2,6 +2,7 @@
 #include "cli/commands.h"
 #include "cli/front.h"
 #include "cli/limit_options.h"
+#include "cli/node_client.h"
 #include "ipc/ledger.h"
 #include "supervisor/gpus.h"
 #include "supervisor/runtime.h"
@@ -17,6 +18,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define NO_CAP 100000u
@@ -25,8 +27,9 @@ struct wish {
     char name[64];
     struct message_set limits;
     uint32_t gpu_mask;
-    bool must_obey; /* --engine rm */
-    bool is_closed; /* --on-loss closed */
+    bool must_obey;    /* --engine rm */
+    bool is_closed;    /* --on-loss closed */
+    uint32_t queue_ms; /* UINT32_MAX: as the daemon is configured */
     char visible[GPUS_MAX * 48];
 };
 
@@ -62,12 +65,27 @@ static int read_choice(const struct command_line *line, const char *option, cons
     return COMMAND_OK;
 }
 
+static int read_queue(const struct command_line *line, uint32_t *ret_queue_ms)
+{
+    const char *text = command_value(line, "queue");
+    uint64_t seconds;
+    struct err err;
+
+    *ret_queue_ms = UINT32_MAX;
+    if (!text)
+        return COMMAND_OK;
+    if (parse_u64(&seconds, text, 0, 1000000, &err) < 0)
+        return command_usage_error(line, "--queue: %s", err.text);
+    *ret_queue_ms = (uint32_t)seconds * 1000;
+    return COMMAND_OK;
+}
+
 static int read_wish(const struct command_line *line, struct wish *wish)
 {
     const char *name = command_value(line, "name");
     struct err err;
 
-    if (limit_options_read(line, &wish->limits) ||
+    if (limit_options_read(line, &wish->limits) || read_queue(line, &wish->queue_ms) ||
         read_choice(line, "engine", "auto", "rm", &wish->must_obey) ||
         read_choice(line, "on-loss", "open", "closed", &wish->is_closed))
         return COMMAND_USAGE;
@@ -198,6 +216,61 @@ static int open_gpus(struct gpus **ret_gpus)
     return COMMAND_FAILED;
 }
 
+/* --- tenants that the daemon keeps --- */
+
+static void fill_create(const struct command_line *line, const struct wish *wish,
+                        const struct gpus_card *cards, struct message_create *create)
+{
+    *create = (struct message_create){.on_loss = wish->is_closed ? REGION_CLOSED : REGION_OPEN,
+                                      .queue_ms = wish->queue_ms,
+                                      .fields = wish->limits.fields,
+                                      .memory_bytes = wish->limits.memory_bytes,
+                                      .memory_milli_percent = wish->limits.memory_milli_percent,
+                                      .cap_milli_percent = wish->limits.cap_milli_percent,
+                                      .weight = wish->limits.weight,
+                                      .priority = wish->limits.priority};
+    message_init(create, MESSAGE_CREATE, sizeof(*create));
+    (void)str_format(create->name, sizeof(create->name), "%s", wish->name); /* same size */
+    /* Without --gpu the daemon finds the one with the best fit. */
+    for (uint32_t i = 0; i < GPUS_MAX && command_has(line, "gpu"); i++)
+        if (wish->gpu_mask >> i & 1)
+            create->gpu_mask |= 1u << cards[i].nvml_index;
+}
+
+static int run_kept(const struct command_line *line, const struct wish *wish, struct front *front,
+                    const struct gpus_card *cards)
+{
+    CLEANUP_CLOSE int node_fd = TAKE_FD(front->kept_fd);
+    struct message_created created;
+    struct message_create create;
+    int sockets[2];
+    struct err err;
+
+    if (front->log_path)
+        log_warn("--log has no effect: the daemon keeps this tenant, and its log");
+    fill_create(line, wish, cards, &create);
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) < 0) {
+        log_error("run: make a socket for the supervisor: %s", strerror(errno));
+        return COMMAND_FAILED;
+    }
+    front->kept_fd = sockets[0];
+    if (node_client_create(node_fd, &create, &sockets[1], &created, &err) < 0)
+        return say(&err);
+    if (created.engine == REGION_ENGINE_MEMORY_ONLY && wish->must_obey) {
+        log_error("run: the scheduler of its GPU does not obey (vgpu doctor shows how that was "
+                  "seen); --engine auto runs with the memory limit alone");
+        return COMMAND_FAILED; /* our end of the socket closes with us, and the tenant ends */
+    }
+    if (created.engine == REGION_ENGINE_MEMORY_ONLY)
+        log_warn("the scheduler of its GPU does not obey here (see vgpu doctor): compute limits "
+                 "have no effect, the memory limit holds");
+    front->name = created.name;
+    front->control_path = created.control_path;
+    front->visible = created.visible[0] ? created.visible : NULL;
+    front_block_signals(front);
+    return front_run(front, line->operands);
+}
+
 static int run(const struct command_line *line, struct wish *wish)
 {
     struct front front = {.name = wish->name,
@@ -206,7 +279,8 @@ static int run(const struct command_line *line, struct wish *wish)
                           .is_closed = wish->is_closed,
                           .lock_fd = -1,
                           .listen_fd = -1,
-                          .ledger_fd = -1};
+                          .ledger_fd = -1,
+                          .kept_fd = -1};
     struct gpus_card cards[GPUS_MAX];
     struct tenant tenant;
     struct gpus *gpus;
@@ -220,6 +294,11 @@ static int run(const struct command_line *line, struct wish *wish)
     status = limit_options_read_gpus(line, cards, gpus_count(gpus), &wish->gpu_mask);
     if (!status)
         status = fill_tenant(line, wish, gpus, &tenant);
+    if (!status && !command_has(line, "standalone") &&
+        node_client_connect(&front.kept_fd, NULL) == 0) {
+        gpus_close(gpus);
+        return run_kept(line, wish, &front, cards);
+    }
     if (!status && runtime_open(&front.runtime, &err) < 0)
         status = say(&err);
     if (!status)
@@ -251,7 +330,8 @@ static int adopt(const struct command_line *line)
                           .is_verbose = command_has(line, "verbose"),
                           .lock_fd = -1,
                           .listen_fd = -1,
-                          .ledger_fd = -1};
+                          .ledger_fd = -1,
+                          .kept_fd = -1};
     struct err err;
     int status;
 

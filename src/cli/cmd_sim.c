@@ -1,7 +1,7 @@
 #include "cli/command.h"
 #include "cli/commands.h"
-#include "cli/paths.h"
 #include "utils/log.h"
+#include "utils/paths.h"
 
 #include <errno.h>
 #include <limits.h>

@@ -135,8 +135,11 @@ struct start_failure {
 static int prepare_environment(const struct front *front, struct err *err)
 {
     char control[RUNTIME_PATH_MAX];
-    int rc = runtime_path(&front->runtime, front->name, "control", control, err);
+    int rc;
 
+    if (front->control_path)
+        return launch_set_environment(front->control_path, front->is_closed, front->visible, err);
+    rc = runtime_path(&front->runtime, front->name, "control", control, err);
     return rc ? rc : launch_set_environment(control, front->is_closed, front->visible, err);
 }
 
@@ -340,6 +343,12 @@ static int start_command(struct run *run, char **argv, struct err *err)
     return 0;
 }
 
+/* Of a kept one the end of its socket tells. */
+static bool has_supervisor(const struct run *run)
+{
+    return run->supervisor > 0 || (run->front->kept_fd >= 0 && run->supervisor_fd >= 0);
+}
+
 /*
  * Usually the tenant is gone at once; where it stays (daemons of its), its supervisor stays alone.
  */
@@ -347,9 +356,9 @@ static void wait_for_supervisor(struct run *run)
 {
     uint64_t end_ns = clock_now_ns() + LEAVE_NS, now_ns;
 
-    while (run->supervisor > 0 && (now_ns = clock_now_ns()) < end_ns) {
+    while (has_supervisor(run) && (now_ns = clock_now_ns()) < end_ns) {
         reap(run);
-        if (run->supervisor > 0)
+        if (has_supervisor(run))
             wait_events(run, (int)((end_ns - now_ns) / NS_PER_MS) + 1);
     }
 }
@@ -381,7 +390,8 @@ static int fail(struct run *run, const char *words)
     attr_close(&run->gate_fd);
     if (run->command > 0)
         (void)waitpid(run->command, NULL, 0); /* it ends without having executed */
-    runtime_remove(&run->front->runtime, run->front->name);
+    if (run->front->kept_fd < 0)
+        runtime_remove(&run->front->runtime, run->front->name);
     return COMMAND_FAILED;
 }
 
@@ -397,13 +407,22 @@ static void run_init(struct run *run, struct front *front)
                         .failure_fd = -1};
 }
 
+/* The supervisor of a kept tenant is there already. */
+static int meet_supervisor(struct run *run, struct err *err)
+{
+    if (run->front->kept_fd < 0)
+        return start_supervisor(run, false, err);
+    run->supervisor_fd = run->front->kept_fd;
+    return 0;
+}
+
 int front_run(struct front *front, char **argv)
 {
     struct err err = {0};
     struct run run;
 
     run_init(&run, front);
-    if (watch_signals(&run, &err) < 0 || start_supervisor(&run, false, &err) < 0 ||
+    if (watch_signals(&run, &err) < 0 || meet_supervisor(&run, &err) < 0 ||
         prepare_environment(front, &err) < 0 || fork_command(&run, argv, &err) < 0 ||
         wait_ready(&run, &err) < 0 || start_command(&run, argv, &err) < 0)
         return fail(&run, err.text);

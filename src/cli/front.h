@@ -2,6 +2,7 @@
 /*
  * front - the parent of a tenant's command and of its supervisor: starts both, restarts a
  * supervisor that dies, forwards signals that a process sent, and ends with the command's status.
+ * The supervisor of a tenant that the daemon keeps is the daemon's to start and restart.
  */
 #include "supervisor/runtime.h"
 #include "utils/attr.h"
@@ -19,6 +20,8 @@ struct front {
     bool is_verbose;      /* the supervisor says what it does */
     int lock_fd, listen_fd;
     int ledger_fd; /* -1: an adopted tenant's guests bring it */
+    int kept_fd;   /* a socket to a supervisor that the daemon keeps; -1: it is ours to keep */
+    const char *control_path; /* of a kept tenant */
     sigset_t mask, old_mask;
     struct sigaction old_child; /* of SIGCHLD */
 };

@@ -1,6 +1,6 @@
 #include "cli/launch.h"
 
-#include "cli/paths.h"
+#include "utils/paths.h"
 #include "utils/str.h"
 
 #include <errno.h>

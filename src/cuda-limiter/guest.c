@@ -28,17 +28,22 @@ VERSION_NOTE(VGPU_VERSION);
 int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void), /* NOLINT */
                       void *handle) __attribute__((weak));
 
-static struct {
-    char control_path[108]; /* as long as a socket's address may be */
-    bool is_active, starts_closed;
-    pthread_mutex_t lock, contact_lock;
-    _Atomic bool is_locked; /* for a child that cannot ask the lock; relaxed */
+/*
+ * What is true of this process alone, in a page of its own that the kernel clears in a child which
+ * has a copy of our memory, however it was made. Not cleared and not our pid: a child that shares
+ * our memory.
+ */
+struct page {
+    _Atomic pid_t pid;
     _Atomic bool has_contacted;
-    /*
-     * Our pid, in a page of its own that the kernel clears in a child which has a copy of our
-     * memory, however it was made. Not cleared and not our pid: a child that shares our memory.
-     */
-    _Atomic(_Atomic pid_t *) pid;
+};
+
+static struct {
+    _Atomic(struct page *) page;
+    bool is_active, starts_closed;
+    _Atomic bool is_locked; /* for a child that cannot ask the lock; relaxed */
+    pthread_mutex_t lock, contact_lock;
+    char control_path[108]; /* as long as a socket's address may be */
 } guest = {.lock = PTHREAD_MUTEX_INITIALIZER, .contact_lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* This thread holds the lock: what comes now comes from a signal handler. */
@@ -66,6 +71,11 @@ void guest_unlock(void)
     (void)pthread_setcancelstate(state, NULL); /* a value it had before */
 }
 
+bool guest_is_holding(void)
+{
+    return is_holding;
+}
+
 /* --- children --------------------------------------------------------------------------------- */
 
 static void before_fork(void)
@@ -83,42 +93,43 @@ static void after_fork(void)
 
 static void begin_as_child(bool is_consistent)
 {
-    _Atomic pid_t *pid =
-        load_acquire(&guest.pid); /* made long ago, by this very thread's ancestor */
+    /* Made long ago, by this very thread's ancestor. */
+    struct page *page = load_acquire(&guest.page);
 
     guest.lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
     guest.contact_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
     store_relaxed(&guest.is_locked, false);
-    store_relaxed(&guest.has_contacted, false);
+    store_relaxed(&page->has_contacted, false);
     guard_forget();
     tether_forget();
     teller_forget();
     quota_forget();
     transport_forget(is_consistent);
-    store_relaxed(pid, getpid());
+    store_relaxed(&page->pid, getpid());
 }
 
 static void after_fork_in_child(void)
 {
-    if (load_acquire(&guest.pid)) /* as above */
+    if (load_acquire(&guest.page)) /* as above */
         begin_as_child(!is_holding);
     else
         guest.lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
 }
 
 /* Where the driver is first met: a process that never meets it has no page and asks for no pid. */
-static bool make_pid_page(void)
+static bool make_page(void)
 {
-    _Atomic pid_t *none = NULL;
-    void *page = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    struct page *none = NULL;
+    struct page *page =
+        mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     if (page == MAP_FAILED)
         return false;
     /* Fails on kernels before 4.14; fork() is then known by its handler alone. */
     (void)madvise(page, PAGE_BYTES, MADVISE_WIPEONFORK);
-    store_relaxed((_Atomic pid_t *)page, getpid());
+    store_relaxed(&page->pid, getpid());
     /* Ordered: whoever sees the page sees the pid in it. */
-    if (!cas_ordered(&guest.pid, &none, (_Atomic pid_t *)page))
+    if (!cas_ordered(&guest.page, &none, page))
         (void)munmap(page, PAGE_BYTES); /* another thread was first */
     return true;
 }
@@ -126,20 +137,20 @@ static bool make_pid_page(void)
 /* The pid that this memory was last used under, ours where it cannot be another's; 0: not now. */
 static pid_t enter(void)
 {
-    const _Atomic pid_t *page;
+    const struct page *page;
     pid_t pid;
 
     if (is_holding)
         return 0;
-    page = load_acquire(&guest.pid); /* pairs with make_pid_page() */
+    page = load_acquire(&guest.page); /* pairs with make_page() */
     if (!page)
-        return make_pid_page() ? getpid() : 0;
-    pid = load_relaxed(page);
+        return make_page() ? getpid() : 0;
+    pid = load_relaxed(&page->pid);
     if (pid)
         return pid;
     /* Made by a bare clone(): who held the lock then is not known, and is not here. */
     begin_as_child(!load_relaxed(&guest.is_locked));
-    return load_relaxed(page);
+    return load_relaxed(&page->pid);
 }
 
 bool guest_enter(void)
@@ -178,16 +189,26 @@ static void wait_for_region(uint64_t end_ns)
     }
 }
 
+HOT bool guest_is_ready(void)
+{
+    const struct page *page = load_acquire(&guest.page); /* pairs with make_page() */
+
+    return page && load_acquire(&page->has_contacted); /* pairs with guest_contact() */
+}
+
 void guest_contact(void)
 {
-    if (load_acquire(&guest.has_contacted)) /* pairs with the release below */
+    struct page *page;
+
+    if (guest_is_ready())
         return;
+    page = load_acquire(&guest.page);              /* there: whoever calls has entered */
     (void)pthread_mutex_lock(&guest.contact_lock); /* cannot fail, as in guest_lock() */
-    if (!load_relaxed(&guest.has_contacted)) {
+    if (!load_relaxed(&page->has_contacted)) {
         transport_start();
         wait_for_region(clock_now_ns() + CONTACT_NS);
         /* Pairs with the acquire above: what was joined is seen. */
-        store_release(&guest.has_contacted, true);
+        store_release(&page->has_contacted, true);
     }
     (void)pthread_mutex_unlock(&guest.contact_lock);
 }

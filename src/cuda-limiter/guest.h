@@ -29,6 +29,15 @@ const char *guest_control_path(void);
 bool guest_starts_closed(void);
 
 /*
+ * Whether this very process has had its first contact: all that a call needs is there. False in a
+ * child until it has had its own. One look, for the way of every call.
+ */
+bool guest_is_ready(void);
+
+/* This thread holds the lock: it is in a signal handler that interrupted what did. */
+bool guest_is_holding(void);
+
+/*
  * Whether a hook may look at what the library knows: not in a child of vfork(), nor in a signal
  * handler that interrupted who holds the lock. Where false, pass the call through.
  */

@@ -20,8 +20,8 @@ static const char *const names[] = {
 _Static_assert(sizeof(struct next) == NAMES_COUNT * sizeof(void *), "one pointer a name");
 
 static struct {
+    _Atomic int is_resolved; /* beside the first of them, `ioctl` */
     struct next next;
-    _Atomic int is_resolved;
 } state;
 
 /* What a loaded object says of its dynamic symbols. */
@@ -200,18 +200,23 @@ static void find_all(const char *const *wanted, void **found, size_t count)
     (void)dl_iterate_phdr(visit, &search);
 }
 
-const struct next *next_get(void)
+/* Apart, so that a later call does not clear the room for all that is found here. */
+static COLD void resolve(void)
 {
     void *found[NAMES_COUNT] = {0};
 
-    /* Pairs with the release below. */
-    if (load_acquire(&state.is_resolved))
-        return &state.next;
     find_all(names, found, NAMES_COUNT);
     /* Threads that come here at once store the same. */
     memcpy(&state.next, found, sizeof(state.next));
-    /* Pairs with the acquire above: whoever sees it sees the pointers. */
+    /* Pairs with the acquire of next_get(): whoever sees it sees the pointers. */
     store_release(&state.is_resolved, 1);
+}
+
+HOT const struct next *next_get(void)
+{
+    /* Pairs with the release of resolve(). */
+    if (!LIKELY(load_acquire(&state.is_resolved)))
+        resolve();
     return &state.next;
 }
 

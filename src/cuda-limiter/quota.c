@@ -8,8 +8,23 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <sys/mman.h>
 
-static struct {
+/* Where the figures of a card are, for those who read without the lock. */
+struct card {
+    const _Atomic uint64_t *limit_bytes; /* NULL: not in the region */
+    struct ledger *ledger;
+    uint32_t slot;
+};
+
+static _Alignas(64) struct {
+    /*
+     * RM_CARDS_MAX of them, by device instance; NULL: no region. What was once here is never
+     * changed nor unmapped, because a thread may be reading it.
+     */
+    _Atomic(const struct card *) cards;
+    struct card first_cards[RM_CARDS_MAX]; /* the first region's, beside the pointer */
+    bool has_first_cards;
     struct region_control *control; /* mapped read-only */
     struct ledger *ledger;
     struct ledger_row row;
@@ -57,6 +72,12 @@ static void close_region(void)
     close_own(&quota.ledger_fd, quota.ledger_identity);
 }
 
+static void unmap_region(struct region_control *control, void *ledger)
+{
+    shm_unmap(control, sizeof(*control));
+    shm_unmap(ledger, ledger_size());
+}
+
 static int map_region(int control_fd, int ledger_fd, struct region_control **ret_control,
                       struct ledger **ret_ledger)
 {
@@ -71,36 +92,87 @@ static int map_region(int control_fd, int ledger_fd, struct region_control **ret
     if (!rc)
         rc = ledger_open(ret_ledger, memory, &err);
     if (rc < 0) {
-        shm_unmap(control, sizeof(struct region_control));
-        shm_unmap(memory, ledger_size());
+        unmap_region(control, memory);
         return rc;
     }
     *ret_control = control;
     return 0;
 }
 
-int quota_join(int control_fd, int ledger_fd, const struct ledger_row *row)
+static struct card *find_room(void)
+{
+    void *memory;
+
+    if (!quota.has_first_cards)
+        return quota.first_cards;
+    memory = mmap(NULL, sizeof(quota.first_cards), PROT_READ | PROT_WRITE,
+                  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+static int publish_cards(const struct region_control *control, struct ledger *ledger)
+{
+    struct card *cards = find_room();
+
+    if (!cards)
+        return -ENOMEM;
+    for (uint32_t instance = 0; instance < RM_CARDS_MAX; instance++) {
+        int slot = region_find_device(control, instance);
+
+        if (slot >= 0)
+            cards[instance] =
+                (struct card){&control->gpus[slot].memory_limit_bytes, ledger, (uint32_t)slot};
+    }
+    quota.has_first_cards = true;
+    /* Pairs with the acquire of quota_get_memory(): they are filled in. */
+    store_release(&quota.cards, cards);
+    return 0;
+}
+
+/*
+ * Makes the descriptors' region ours. The same one again, which is what a supervisor that takes
+ * over brings, is where it was. Another one takes its place, and the old one's mappings stay: it
+ * is a few pages, and rare.
+ */
+static int take_region(int control_fd, int ledger_fd)
 {
     struct region_control *control;
     struct ledger *ledger;
     int rc = map_region(control_fd, ledger_fd, &control, &ledger);
+
+    if (rc < 0)
+        return rc;
+    if (quota.control && descriptors_identify(control_fd) == quota.control_identity &&
+        descriptors_identify(ledger_fd) == quota.ledger_identity) {
+        unmap_region(control, ledger);
+        return 0;
+    }
+    rc = publish_cards(control, ledger);
+    if (rc < 0) {
+        unmap_region(control, ledger);
+        return rc;
+    }
+    quota.control = control;
+    quota.ledger = ledger;
+    return 0;
+}
+
+int quota_join(int control_fd, int ledger_fd, const struct ledger_row *row)
+{
+    int rc = take_region(control_fd, ledger_fd);
 
     if (rc < 0) {
         close_own(&control_fd, descriptors_identify(control_fd));
         close_own(&ledger_fd, descriptors_identify(ledger_fd));
         return rc;
     }
-    shm_unmap(quota.control, sizeof(*quota.control));
-    shm_unmap(quota.ledger, ledger_size());
     close_region();
-    quota.control = control;
-    quota.ledger = ledger;
     quota.row = *row;
     quota.control_fd = control_fd;
     quota.ledger_fd = ledger_fd;
     quota.control_identity = descriptors_identify(control_fd);
     quota.ledger_identity = descriptors_identify(ledger_fd);
-    for (uint32_t slot = 0; slot < control->gpu_count && slot < REGION_GPUS_MAX; slot++)
+    for (uint32_t slot = 0; slot < quota.control->gpu_count && slot < REGION_GPUS_MAX; slot++)
         settle(slot);
     return 0;
 }
@@ -170,22 +242,26 @@ void quota_release(uint32_t device_instance, uint64_t bytes)
         quota.charged_bytes[device_instance] -= bytes;
 }
 
-void quota_get_memory(uint32_t device_instance, struct port_memory *ret_memory)
+HOT void quota_get_memory(uint32_t device_instance, struct port_memory *ret_memory)
 {
-    int slot = find_slot(device_instance);
+    /* Pairs with the release of publish_cards(). */
+    const struct card *card = load_acquire(&quota.cards);
 
     *ret_memory = (struct port_memory){.limit_bytes = REGION_NO_LIMIT};
-    if (slot < 0)
+    if (!card || device_instance >= RM_CARDS_MAX)
         return;
-    ret_memory->limit_bytes = load_relaxed(&quota.control->gpus[slot].memory_limit_bytes);
-    ret_memory->used_bytes = ledger_used(quota.ledger, (uint32_t)slot);
+    card += device_instance;
+    if (!card->limit_bytes)
+        return;
+    ret_memory->limit_bytes = load_relaxed(card->limit_bytes);
+    ret_memory->used_bytes = ledger_used(card->ledger, card->slot);
 }
 
 void quota_forget(void)
 {
     close_region();
-    shm_unmap(quota.control, sizeof(*quota.control));
-    shm_unmap(quota.ledger, ledger_size());
+    /* Not unmapped: the program may have forked in a handler, above a thread that reads them. */
+    store_relaxed(&quota.cards, NULL);
     quota.control = NULL;
     quota.ledger = NULL;
     quota.row = (struct ledger_row){0};

@@ -1,7 +1,7 @@
 #pragma once
 /*
  * quota - the tenant's region as this process sees it, and the memory that it is charged for. All
- * functions are called with the guest's lock held.
+ * functions but quota_get_memory() are called with the guest's lock held.
  *
  * What is charged is counted here as well as in the ledger: before there is a region, and when a
  * new supervisor brings another ledger, the count says what is to be charged there. Without a
@@ -31,6 +31,7 @@ bool quota_get_fds(int ret_fds[2]);
 bool quota_is_allowed(uint32_t device_instance);
 bool quota_reserve(uint32_t device_instance, uint64_t bytes);
 void quota_release(uint32_t device_instance, uint64_t bytes);
+/* Any thread, at any time; limit and use are of one and the same region. */
 void quota_get_memory(uint32_t device_instance, struct port_memory *ret_memory);
 
 /* In a forked child: no row, nothing charged. */

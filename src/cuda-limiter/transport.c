@@ -16,9 +16,6 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-/* Below this nothing is ever mapped. */
-#define ADDRESS_MIN 4096u
-
 /*
  * How far up this thread's stack is known to be there: a program's calls lie in its frames, and
  * those between ours and one that was read are mapped. Asking the kernel for each costs more than a
@@ -88,7 +85,7 @@ static int copy_checked(uint64_t address, void *ours, size_t size, bool is_write
 
 static int read_memory(void *context, uint64_t address, void *to, size_t size)
 {
-    if (address < ADDRESS_MIN)
+    if (address < PORT_ADDRESS_MIN)
         return -EFAULT;
     if (!is_proven && !is_on_stack(address, size))
         return copy_checked(address, to, size, false);
@@ -100,7 +97,7 @@ static int write_memory(void *context, uint64_t address, const void *from, size_
 {
     void *ours;
 
-    if (address < ADDRESS_MIN)
+    if (address < PORT_ADDRESS_MIN)
         return -EFAULT;
     if (is_proven) {
         memcpy(pointer_to(address), from, size);
@@ -156,7 +153,7 @@ static void release(void *context, uint32_t device_instance, uint64_t bytes)
     quota_release(device_instance, bytes);
 }
 
-static void get_memory(void *context, uint32_t device_instance, struct port_memory *ret_memory)
+static HOT void get_memory(void *context, uint32_t device_instance, struct port_memory *ret_memory)
 {
     quota_get_memory(device_instance, ret_memory);
 }
@@ -177,6 +174,7 @@ static void unlock(void *context)
 }
 
 static const struct port port = {
+    .is_direct = true,
     .read = read_memory,
     .write = write_memory,
     .perform = perform,
@@ -195,7 +193,7 @@ static struct {
     bool is_started;
 } transport;
 
-struct mediator *transport_mediator(void)
+HOT struct mediator *transport_mediator(void)
 {
     return &transport.mediator;
 }
@@ -224,6 +222,26 @@ int transport_call(uint64_t file_id, int fd, unsigned long request, uint64_t arg
         guest_unlock();
     }
     return rc;
+}
+
+static COLD void note_with_lock(const struct rm_control *control)
+{
+    int saved = errno;
+
+    if (guest_is_holding())
+        return; /* and could not take it */
+    mediator_note_control(&transport.mediator, control);
+    guard_start_if_wanted();
+    errno = saved;
+}
+
+HOT void transport_note_control(const void *argument)
+{
+    struct rm_control control;
+
+    memcpy(&control, argument, sizeof(control)); /* another thread may write there */
+    if (!LIKELY(mediator_note_at_once(&transport.mediator, &control)))
+        note_with_lock(&control);
 }
 
 void transport_close_file(uint64_t file_id)

@@ -21,6 +21,9 @@ void transport_start(void);
 /* An ioctl on a driver's open file: returns what ioctl does, 0 or more, or a negative errno. */
 int transport_call(uint64_t file_id, int fd, unsigned long request, uint64_t argument) MUST_CHECK;
 
+/* A control that the driver has done and that mediator_heeds(); errno stays. */
+void transport_note_control(const void *argument);
+
 /* The last descriptor of a file was closed. */
 void transport_close_file(uint64_t file_id);
 

@@ -337,9 +337,9 @@ void foreign_update(struct foreign *foreign, const struct foreign_input *input, 
         judge(foreign, &careful, suspect);
         if (!suspect->is_foreign)
             continue;
-        if (input->policy == FOREIGN_ADOPT)
+        if (input->policy == CONFIG_FOREIGN_ADOPT)
             adopt(foreign, suspect);
-        if (input->policy == FOREIGN_STOP)
+        if (input->policy == CONFIG_FOREIGN_STOP)
             stop(foreign, &careful, suspect, now_ns);
         add_rows(foreign, suspect);
     }

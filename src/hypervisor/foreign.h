@@ -24,6 +24,7 @@
  * 4. What NVML does not tell for a while (no driver, a lost card) ends nothing: who was there is
  *    taken to be there, with memory unknown.
  */
+#include "hypervisor/config.h"
 #include "hypervisor/foreign_process.h"
 #include "hypervisor/hardware.h"
 #include "hypervisor/snapshot.h"
@@ -38,12 +39,6 @@
 
 struct event;
 struct foreign;
-
-enum foreign_policy {
-    FOREIGN_IGNORE, /* shown */
-    FOREIGN_ADOPT,  /* counted to the tenant in whose own control group it is */
-    FOREIGN_STOP,   /* ended */
-};
 
 /* All of them are called during foreign_update(), on its thread. */
 struct foreign_system {
@@ -75,7 +70,7 @@ struct foreign_input {
     uint64_t tenants_ns;
     const int32_t *own_pids; /* supervisors, and whatever else of ours may hold a GPU open */
     size_t own_count;
-    enum foreign_policy policy;
+    enum config_foreign_policy policy; /* shown; counted to who owns its control group; ended */
 };
 
 /* The system is copied. -ENOMEM. */

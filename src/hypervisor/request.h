@@ -41,7 +41,8 @@ struct request {
     bool is_forced;    /* DELETE */
     int front_fd;      /* CREATE: becomes its supervisor's, in any case taken; -1: none */
     void (*done)(struct request *request);
-    void *context; /* the poster's */
+    void *context;        /* the poster's */
+    struct request *next; /* the loop's */
 
     /*
      * The answer: 0, or a negative errno with words for the person: -ENOENT no such tenant, -EEXIST

@@ -48,6 +48,7 @@ struct snapshot_share {
     uint64_t used_milli_percent; /* of the last second */
     uint64_t entitled_milli_percent;
     uint64_t duty_milli_percent, slice_us;
+    uint64_t busy_group_count; /* channel groups that had work lately: it wants GPU time */
     uint64_t switch_calls;     /* disables and enables since its supervisor began */
     uint64_t late_looks;       /* steps that came later than they should */
     uint64_t control_failures; /* controls that the driver refused */

@@ -386,7 +386,7 @@ int ledger_release(struct ledger *ledger, const struct ledger_row *row, uint32_t
     return change_row(row, &change);
 }
 
-uint64_t ledger_used(struct ledger *ledger, uint32_t slot)
+HOT uint64_t ledger_used(struct ledger *ledger, uint32_t slot)
 {
     if (slot >= LEDGER_SLOTS_MAX)
         return 0;

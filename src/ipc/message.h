@@ -139,7 +139,7 @@ struct message_status_process {
 struct message_status_gpu {
     struct message_header header;
     char uuid[48];
-    uint32_t nvml_index, weight, priority, reserved;
+    uint32_t nvml_index, weight, priority, busy_group_count;
     uint64_t memory_limit_bytes; /* REGION_NO_LIMIT: none */
     uint64_t memory_used_bytes;
     uint64_t card_bytes;
@@ -232,6 +232,8 @@ struct message_created {
     struct message_header header;
     int32_t status;    /* 0, or a negative errno */
     uint32_t gpu_mask; /* bits of NVML indices */
+    uint32_t engine;   /* enum region_engine */
+    uint32_t reserved;
     char name[64];
     char control_path[112]; /* what its processes are to have as VGPU_CONTROL */
     char visible[16 * 48];  /* CUDA_VISIBLE_DEVICES; empty: all */

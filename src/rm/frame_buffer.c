@@ -8,6 +8,7 @@
 /* More than any driver's list (128 in 595); a longer one is not one. */
 #define PAIRS_MAX   4096u
 #define PAIRS_CHUNK 128u
+#define NO_DEVICE   UINT32_MAX
 
 /* Where the pairs lie in the caller's memory. */
 struct pairs {
@@ -15,16 +16,35 @@ struct pairs {
     uint32_t count;
 };
 
-/* Version 2: the count and the pairs are the parameters. */
-static bool find_pairs_inside(struct judgement *judgement, const struct rm_control *control,
-                              struct pairs *ret_pairs)
+/*
+ * The caller's memory that the driver has just read or written: itself where the port is direct,
+ * else read into `copy`, and NULL where it is not there. Of any alignment.
+ */
+static COLD void *view_copy(const struct port *port, uint64_t address, void *copy, size_t size)
 {
-    const struct port *port = judgement->mediator->port;
-    uint32_t count;
+    return port->read(port->context, address, copy, size) < 0 ? NULL : copy;
+}
 
-    if (control->params_size < sizeof(count) ||
-        port->read(port->context, control->params, &count, sizeof(count)) < 0)
+static inline void *view(const struct port *port, uint64_t address, void *copy, size_t size)
+{
+    if (!LIKELY(port->is_direct))
+        return view_copy(port, address, copy, size);
+    return address < PORT_ADDRESS_MIN ? NULL : (void *)(uintptr_t)address; /* NOLINT: theirs */
+}
+
+/* Version 2: the count and the pairs are the parameters. */
+static inline bool find_pairs_inside(const struct port *port, const struct rm_control *control,
+                                     struct pairs *ret_pairs)
+{
+    uint32_t copy, count;
+    const void *seen;
+
+    if (control->params_size < sizeof(count))
         return false;
+    seen = view(port, control->params, &copy, sizeof(copy));
+    if (!seen)
+        return false;
+    memcpy(&count, seen, sizeof(count));
     if (count > PAIRS_MAX ||
         sizeof(count) + (uint64_t)count * sizeof(struct rm_fb_info) > control->params_size)
         return false;
@@ -33,18 +53,21 @@ static bool find_pairs_inside(struct judgement *judgement, const struct rm_contr
 }
 
 /* The older one: the parameters are the count and a pointer to the pairs. */
-static bool find_pairs_beside(struct judgement *judgement, const struct rm_control *control,
-                              struct pairs *ret_pairs)
+static COLD bool find_pairs_beside(const struct port *port, const struct rm_control *control,
+                                   struct pairs *ret_pairs)
 {
-    const struct port *port = judgement->mediator->port;
     struct {
         uint32_t count, reserved;
         uint64_t address;
     } params;
+    const void *seen;
 
-    if (control->params_size != sizeof(params) ||
-        port->read(port->context, control->params, &params, sizeof(params)) < 0)
+    if (control->params_size != sizeof(params))
         return false;
+    seen = view(port, control->params, &params, sizeof(params));
+    if (!seen)
+        return false;
+    memmove(&params, seen, sizeof(params)); /* onto itself where it is the copy */
     if (params.count > PAIRS_MAX)
         return false;
     *ret_pairs = (struct pairs){.address = params.address, .count = params.count};
@@ -53,89 +76,108 @@ static bool find_pairs_beside(struct judgement *judgement, const struct rm_contr
 
 /*
  * Whether a figure can need a patch: a program asks for up to 128 at once, most of them other ones,
- * and waits for it.
+ * and waits for it. The remainder says no to most of those, and is one instruction.
  */
-static bool is_size(uint32_t index)
+static inline bool is_size(uint32_t index)
 {
     const uint64_t sizes = UINT64_C(1) << RM_FB_RAM | UINT64_C(1) << RM_FB_TOTAL |
                            UINT64_C(1) << RM_FB_HEAP | UINT64_C(1) << RM_FB_USABLE |
                            UINT64_C(1) << RM_FB_FREE;
 
-    return index < 64 && (sizes >> index & 1);
+    return (sizes >> index % 64 & 1) && index < 64;
 }
 
-static bool is_patched(struct rm_fb_info *info, const struct port_memory *memory)
+static COLD void write_copy(const struct port *port, uint64_t address, uint32_t kib)
 {
+    /* The driver has just written there: it fails only where the caller unmapped it. */
+    (void)port->write(port->context, address, &kib, sizeof(kib));
+}
+
+/* `seen` is what view() gave for that address. */
+static inline void put_kib(const struct port *port, uint64_t address, void *seen, uint32_t kib)
+{
+    if (LIKELY(port->is_direct))
+        memcpy(seen, &kib, sizeof(kib));
+    else
+        write_copy(port, address, kib);
+}
+
+static HOT void patch_pairs(const struct port *port, const struct pairs *pairs,
+                            const struct port_memory *memory)
+{
+    const size_t offset = offsetof(struct rm_fb_info, kib);
     uint64_t left =
         memory->used_bytes < memory->limit_bytes ? memory->limit_bytes - memory->used_bytes : 0;
-    uint64_t kib;
-
-    switch (info->index) {
-    case RM_FB_RAM:
-    case RM_FB_TOTAL:
-    case RM_FB_HEAP:
-    case RM_FB_USABLE:
-        kib = memory->limit_bytes / 1024;
-        break;
-    case RM_FB_FREE:
-        kib = left / 1024;
-        break;
-    default:
-        return false;
-    }
-    if (kib >= info->kib)
-        return false;
-    info->kib = (uint32_t)kib;
-    return true;
-}
-
-static void patch_pairs(struct judgement *judgement, const struct pairs *pairs,
-                        const struct port_memory *memory)
-{
-    const struct port *port = judgement->mediator->port;
-    struct rm_fb_info infos[PAIRS_CHUNK];
+    struct rm_fb_info copies[PAIRS_CHUNK], info;
 
     for (uint32_t done = 0; done < pairs->count; done += PAIRS_CHUNK) {
-        uint32_t left = pairs->count - done, some = left < PAIRS_CHUNK ? left : PAIRS_CHUNK;
-        uint64_t address = pairs->address + done * sizeof(*infos);
+        uint32_t rest = pairs->count - done, some = rest < PAIRS_CHUNK ? rest : PAIRS_CHUNK;
+        uint64_t address = pairs->address + done * sizeof(info);
+        char *infos = view(port, address, copies, some * sizeof(info));
 
-        if (port->read(port->context, address, infos, some * sizeof(*infos)) < 0)
+        if (!infos)
             return;
-        for (uint32_t i = 0; i < some; i++) {
-            uint64_t at = address + i * sizeof(*infos) + offsetof(struct rm_fb_info, kib);
+        for (uint32_t at = 0; at < some * sizeof(info); at += sizeof(info)) {
+            uint64_t kib;
 
-            /* The driver has just written there: it can fail only where the caller unmapped it. */
-            if (is_size(infos[i].index) && is_patched(&infos[i], memory))
-                (void)port->write(port->context, at, &infos[i].kib, sizeof(infos[i].kib));
+            memcpy(&info, infos + at, sizeof(info));
+            if (!is_size(info.index))
+                continue;
+            kib = (info.index == RM_FB_FREE ? left : memory->limit_bytes) / 1024;
+            if (kib < info.kib)
+                put_kib(port, address + at + offset, infos + at + offset, (uint32_t)kib);
         }
     }
 }
 
-void frame_buffer_patch(struct judgement *judgement)
+static COLD void count_unparsed(struct mediator *mediator)
 {
-    struct mediator *mediator = judgement->mediator;
-    const struct registry_object *subdevice;
-    struct port_memory memory = {.limit_bytes = UINT64_MAX};
-    struct rm_control control;
-    struct pairs pairs;
-    bool is_found;
+    (void)add_relaxed(&mediator->unparsed, 1);
+}
 
-    memcpy(&control, judgement->args, sizeof(control));
-    if (control.command == RM_CONTROL_FB_GET_INFO_V2)
-        is_found = find_pairs_inside(judgement, &control, &pairs);
-    else if (control.command == RM_CONTROL_FB_GET_INFO)
-        is_found = find_pairs_beside(judgement, &control, &pairs);
-    else
-        return;
-    if (!is_found) {
-        (void)add_relaxed(&mediator->unparsed, 1);
+static inline void patch(struct mediator *mediator, const struct rm_control *control,
+                         uint32_t device_instance)
+{
+    const struct port *port = mediator->port;
+    struct port_memory memory;
+    struct pairs pairs;
+    bool is_found = LIKELY(control->command == RM_CONTROL_FB_GET_INFO_V2)
+                        ? find_pairs_inside(port, control, &pairs)
+                        : find_pairs_beside(port, control, &pairs);
+
+    if (!LIKELY(is_found)) {
+        count_unparsed(mediator);
         return;
     }
-    judgement_lock(judgement);
-    subdevice = registry_find(&mediator->registry, control.client, control.object);
-    if (subdevice)
-        mediator->port->get_memory(mediator->port->context, subdevice->device_instance, &memory);
-    judgement_unlock(judgement);
-    if (memory.limit_bytes != UINT64_MAX)
-        patch_pairs(judgement, &pairs, &memory);
+    if (device_instance == NO_DEVICE)
+        return;
+    port->get_memory(port->context, device_instance, &memory);
+    if (LIKELY(memory.limit_bytes != UINT64_MAX))
+        patch_pairs(port, &pairs, &memory);
+}
+
+HOT bool frame_buffer_patch_known(struct mediator *mediator, const struct rm_control *control)
+{
+    uint32_t device_instance;
+
+    if (!LIKELY(recall_get(&mediator->recall, control->client, control->object, &device_instance)))
+        return false;
+    patch(mediator, control, device_instance);
+    return true;
+}
+
+COLD void frame_buffer_patch(struct mediator *mediator, const struct rm_control *control)
+{
+    const struct port *port = mediator->port;
+    const struct registry_object *object;
+    uint32_t device_instance = NO_DEVICE;
+
+    port->lock(port->context);
+    object = registry_find(&mediator->registry, control->client, control->object);
+    if (object) {
+        device_instance = object->device_instance;
+        recall_put(&mediator->recall, control->client, control->object, device_instance);
+    }
+    port->unlock(port->context);
+    patch(mediator, control, device_instance);
 }

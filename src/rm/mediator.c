@@ -63,6 +63,7 @@ static void on_gone(void *context, const struct registry_object *object,
     const struct port *port = mediator->port;
     struct port_event event;
 
+    recall_drop(&mediator->recall, object->client, object->handle);
     if (object->bytes)
         port->release(port->context, object->device_instance, object->bytes);
     if (object->kind == REGISTRY_CLIENT) {
@@ -369,16 +370,29 @@ static int judge_dup(struct judgement *judgement, uint64_t address, uint32_t siz
     return rc;
 }
 
-static void announce_again(struct judgement *judgement, const struct rm_control *control)
+static void announce_again(struct mediator *mediator, const struct rm_control *control)
 {
-    struct mediator *mediator = judgement->mediator;
+    const struct port *port = mediator->port;
     struct registry_object *group;
 
-    judgement_lock(judgement);
+    port->lock(port->context);
     group = registry_find(&mediator->registry, control->client, control->object);
     if (group && group->kind == REGISTRY_GROUP)
         announce(mediator, group);
-    judgement_unlock(judgement);
+    port->unlock(port->context);
+}
+
+void mediator_note_control(struct mediator *mediator, const struct rm_control *control)
+{
+    if (frame_buffer_is_asked(control))
+        frame_buffer_patch(mediator, control);
+    else
+        announce_again(mediator, control);
+}
+
+HOT bool mediator_note_at_once(struct mediator *mediator, const struct rm_control *control)
+{
+    return LIKELY(frame_buffer_is_asked(control)) && frame_buffer_patch_known(mediator, control);
 }
 
 /* No control is refused: it is read after it was done, when its memory is known to be there. */
@@ -390,12 +404,8 @@ static int judge_control(struct judgement *judgement, uint64_t address, uint32_t
     if (rc < 0 || judgement_read_args(judgement, address, size) < 0)
         return rc;
     memcpy(&control, judgement->args, sizeof(control));
-    if (control.status != RM_OK)
-        return rc;
-    if (control.command == RM_CONTROL_SET_TIMESLICE)
-        announce_again(judgement, &control);
-    else
-        frame_buffer_patch(judgement);
+    if (mediator_heeds(&control) && !mediator_note_at_once(judgement->mediator, &control))
+        mediator_note_control(judgement->mediator, &control);
     return rc;
 }
 
@@ -440,7 +450,7 @@ int mediator_call(struct mediator *mediator, const struct port_call *call)
     judgement.call = call;
     judgement.copies = (struct port_copies){0};
     judgement.status_offset = 0;
-    (void)add_relaxed(&mediator->calls, 1);
+    mediator_count(mediator);
     if (nr != RM_NR_TRANSFER)
         return judge(&judgement, nr, size, call->argument);
     if (size != sizeof(transfer) ||

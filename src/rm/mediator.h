@@ -15,15 +15,19 @@
  * Any other call, and any known one of an unknown size, is passed on untouched; the latter are
  * counted. Calls may come from any number of threads; no lock is held while the driver is called.
  */
+#include "abi/rm.h"
 #include "rm/port.h"
+#include "rm/recall.h"
 #include "rm/registry.h"
 
 #include <stdatomic.h>
 
 struct mediator {
-    struct registry registry;
     const struct port *port; /* borrowed */
-    _Atomic uint64_t calls, unparsed, refusals;
+    _Atomic uint64_t calls;  /* about: of calls that meet, one may be lost */
+    _Atomic uint64_t unparsed, refusals;
+    struct recall recall;
+    struct registry registry;
 };
 
 void mediator_init(struct mediator *mediator, const struct port *port);
@@ -31,6 +35,32 @@ void mediator_fini(struct mediator *mediator);
 
 /* Carries one call; returns what ioctl should: 0 or more, or a negative errno. */
 int mediator_call(struct mediator *mediator, const struct port_call *call) MUST_CHECK;
+
+/*
+ * The short way, for whoever can perform a control himself. No control is refused, and all but a
+ * few mean nothing, so that one that came as MEDIATOR_CONTROL needs no more than this: it is
+ * counted, performed, and where the driver has done it (ioctl returned 0 or more, and so its memory
+ * is known to be there) and mediator_heeds() it, it is noted: at once, without the lock, or where
+ * that is false with it. mediator_call() does the same.
+ */
+#define MEDIATOR_CONTROL RM_REQUEST(RM_NR_CONTROL, sizeof(struct rm_control))
+
+static inline void mediator_count(struct mediator *mediator)
+{
+    /* Not one locked step: that costs more than all else on the way to the driver. */
+    store_relaxed(&mediator->calls, load_relaxed(&mediator->calls) + 1);
+}
+
+static inline bool mediator_heeds(const struct rm_control *control)
+{
+    return (control->command == RM_CONTROL_FB_GET_INFO_V2 ||
+            control->command == RM_CONTROL_FB_GET_INFO ||
+            control->command == RM_CONTROL_SET_TIMESLICE) &&
+           control->status == RM_OK;
+}
+
+bool mediator_note_at_once(struct mediator *mediator, const struct rm_control *control) MUST_CHECK;
+void mediator_note_control(struct mediator *mediator, const struct rm_control *control);
 
 /* The last descriptor of an open file was closed: its clients are gone, and their memory. */
 void mediator_close_file(struct mediator *mediator, uint64_t file_id);

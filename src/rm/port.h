@@ -3,8 +3,8 @@
  * port - what the mediator needs from whoever carries a call: the process that makes it, or a
  * supervisor that performs it for one. `rm` knows neither; it knows this.
  *
- * reserve(), release(), get_memory() and tell() are called with the lock held and must neither
- * block nor call back; the others without it. perform() blocks as long as the driver does.
+ * reserve(), release() and tell() are called with the lock held and must neither block nor call
+ * back; the others without it. perform() blocks as long as the driver does.
  */
 #include "utils/attr.h"
 
@@ -55,6 +55,14 @@ struct port_memory {
 struct port {
     void *context;
 
+    /*
+     * The caller's memory is this process's own: what the driver has just written there is looked
+     * at and changed in its place.
+     */
+    bool is_direct;
+
+    void (*get_memory)(void *context, uint32_t device_instance, struct port_memory *ret_memory);
+
     /* Copies between the caller's memory and ours; -EFAULT where that memory is not there. */
     int (*read)(void *context, uint64_t address, void *to, size_t size);
     int (*write)(void *context, uint64_t address, const void *from, size_t size);
@@ -74,7 +82,6 @@ struct port {
     /* Takes bytes of a device's quota and returns true, or takes nothing. */
     bool (*reserve)(void *context, uint32_t device_instance, uint64_t bytes);
     void (*release)(void *context, uint32_t device_instance, uint64_t bytes);
-    void (*get_memory)(void *context, uint32_t device_instance, struct port_memory *ret_memory);
 
     void (*tell)(void *context, const struct port_event *event);
 
@@ -82,3 +89,6 @@ struct port {
     void (*lock)(void *context);
     void (*unlock)(void *context);
 };
+
+/* Below this nothing is ever mapped. */
+#define PORT_ADDRESS_MIN 4096u

@@ -41,6 +41,7 @@ struct controller_state {
     uint64_t duty_milli_percent;     /* UINT64_MAX: not known */
     uint64_t slice_us;               /* UINT64_MAX: never set */
     uint64_t entitled_milli_percent; /* UINT64_MAX: there is no plan yet */
+    uint32_t busy_group_count;       /* compute channel groups with work */
     uint64_t switch_calls, late_looks, control_failures;
     uint64_t call_ns; /* a switch call's length, moving average; UINT64_MAX: none was made */
 };

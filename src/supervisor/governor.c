@@ -482,6 +482,7 @@ static void publish(struct governor *governor, const struct governor_input *inpu
     };
 
     governor->facts_ns = now_ns + FACTS_EVERY_NS;
+    governor->state.busy_group_count = governor->census.busy_group_count;
     region_write_facts(&governor->control->gpus[governor->slot], &facts);
 }
 

@@ -83,6 +83,7 @@ static int send_gpu(int fd, const struct status_source *source, uint32_t slot)
     controller_get_state(source->controller, slot, &state);
     message.used_milli_percent = state.used_milli_percent;
     message.slice_us = state.slice_us;
+    message.busy_group_count = state.busy_group_count;
     message.duty_milli_percent = state.duty_milli_percent;
     message.entitled_milli_percent = state.entitled_milli_percent;
     message.switch_calls = state.switch_calls;

@@ -11,6 +11,9 @@
 #define CLEANUP_FREE            CLEANUP(attr_free)
 #define EXPORTED                __attribute__((visibility("default")))
 #define UNUSED                  __attribute__((unused))
+#define LIKELY(condition)       __builtin_expect(!!(condition), 1)
+#define HOT                     __attribute__((hot)) /* every call runs through it: lies together */
+#define COLD                    __attribute__((cold, noinline)) /* few do: lies apart */
 #define ARRAY_LENGTH(array)     (sizeof(array) / sizeof((array)[0]))
 #define CONTAINER_OF(pointer, type, member)                                                        \
     ((type *)(void *)((char *)(pointer)-offsetof(type, member)))

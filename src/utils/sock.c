@@ -85,7 +85,8 @@ int sock_get_peer(struct sock_peer *ret_peer, int fd, struct err *err)
 
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) < 0)
         return err_set(err, errno, "ask who is at the other end of a socket");
-    *ret_peer = (struct sock_peer){.pid = credentials.pid, .uid = credentials.uid};
+    *ret_peer =
+        (struct sock_peer){.pid = credentials.pid, .uid = credentials.uid, .gid = credentials.gid};
     return 0;
 }
 

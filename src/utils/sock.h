@@ -21,6 +21,7 @@ struct sock_fds {
 struct sock_peer {
     pid_t pid; /* in our pid namespace; 0 where it has none there */
     uid_t uid;
+    gid_t gid;
 };
 
 /* Binds and listens, mode 0600; an old socket at the path is replaced. Non-blocking. */

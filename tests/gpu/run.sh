@@ -14,7 +14,7 @@ JSON=${VGPU_JSON:-${OUT:-.}/results.json}
 ROWS=$TMP/rows
 : >"$ROWS"
 STARTED=$(date +%s)
-COST_ROUNDS='1 2 3 4 5 6 7 8 9 10 11'
+COST_ROUNDS='1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25'
 
 # row CLAIM GOT OPERATOR BAR UNIT: one row of the table. GOT and BAR are decimal; OPERATOR is <= or >= or =.
 row() {
@@ -271,7 +271,7 @@ startup() {
         '<=' 10 ms
 }
 
-# Native and under vgpu in turn, eleven times, on one processor where that can be had: processes that ran on
+# Native and under vgpu in turn, 25 times, on one processor where that can be had: processes that ran on
 # others differed by a third, with and without vgpu. The best of the medians are compared.
 cost() {
     on_one=

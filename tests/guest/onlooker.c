@@ -37,7 +37,7 @@ static struct {
     int32_t *pids[TENANTS_MAX];
     int32_t supervisors[TENANTS_MAX];
     size_t tenant_count;
-    enum foreign_policy policy;
+    enum config_foreign_policy policy;
     const char *path;
 } all;
 
@@ -168,7 +168,7 @@ int main(int argc, char **argv)
         return 2;
     for (int i = 0; i < 3; i++)
         if (strcmp(argv[1], policies[i]) == 0)
-            all.policy = (enum foreign_policy)i;
+            all.policy = (enum config_foreign_policy)i;
     options.interval_ns = strtoull(argv[2], NULL, 10) * NS_PER_MS;
     all.path = argv[3];
     (void)signal(SIGTERM, on_signal);

@@ -169,8 +169,9 @@ static void release(void *context, uint32_t device, uint64_t bytes)
 
 static void get_memory(void *context, uint32_t device, struct port_memory *ret_memory)
 {
-    const struct fake_driver *driver = context;
+    struct fake_driver *driver = context;
 
+    driver->faults += driver->lock_depth != 0;
     *ret_memory = (struct port_memory){.limit_bytes = UINT64_MAX};
     if (device < FAKE_DEVICES)
         *ret_memory = (struct port_memory){driver->limit_bytes[device], driver->used_bytes[device]};
@@ -190,6 +191,7 @@ static void lock(void *context)
 {
     struct fake_driver *driver = context;
 
+    driver->locks++;
     driver->faults += driver->lock_depth++ != 0;
 }
 

@@ -32,6 +32,7 @@ struct fake_driver {
     uint32_t event_count;
     uint32_t faults; /* releases of more than was reserved, calls with the lock held, ... */
     int lock_depth;
+    uint32_t locks; /* how often it was taken */
 };
 
 void fake_driver_init(struct fake_driver *driver);

@@ -26,7 +26,7 @@ static struct foreign_input input;
 static uint64_t now_ns;
 
 /* Two cards, in NVML's order, which is not the snapshot's. */
-static void start(enum foreign_policy policy)
+static void start(enum config_foreign_policy policy)
 {
     const struct foreign_system system = fake_system_prepare(&fake);
 
@@ -108,7 +108,7 @@ static int signals(int pid)
 
 TEST(a_process_of_no_tenant_is_shown_from_its_second_reading_on)
 {
-    start(FOREIGN_IGNORE);
+    start(CONFIG_FOREIGN_IGNORE);
     use(ALIEN, 0, 1000);
     CHECK_EQ(look(), 0);
     CHECK_EQ(fake.event_count, 0);
@@ -130,7 +130,7 @@ TEST(a_process_of_no_tenant_is_shown_from_its_second_reading_on)
 
 TEST(the_same_reading_twice_is_one)
 {
-    start(FOREIGN_STOP);
+    start(CONFIG_FOREIGN_STOP);
     use(ALIEN, 0, 1000);
     CHECK_EQ(look(), 0);
     for (int i = 0; i < 3; i++)
@@ -142,7 +142,7 @@ TEST(the_same_reading_twice_is_one)
 
 TEST(who_is_on_two_cards_has_two_rows_and_one_event)
 {
-    start(FOREIGN_IGNORE);
+    start(CONFIG_FOREIGN_IGNORE);
     use(ALIEN, 0, 1000);
     use(ALIEN, 1, TELEMETRY_UNKNOWN);
     (void)look();
@@ -157,7 +157,7 @@ TEST(who_is_on_two_cards_has_two_rows_and_one_event)
 
 TEST(who_leaves_the_gpu_or_ends_is_forgotten)
 {
-    start(FOREIGN_IGNORE);
+    start(CONFIG_FOREIGN_IGNORE);
     for (int i = 0; i < 2; i++) {
         use(ALIEN, 0, 1000);
         (void)look();
@@ -176,7 +176,7 @@ TEST(who_leaves_the_gpu_or_ends_is_forgotten)
 
 TEST(neither_a_tenants_process_nor_ours_is_foreign)
 {
-    start(FOREIGN_STOP);
+    start(CONFIG_FOREIGN_STOP);
     fake_system_start(&fake, WORKER, "work", "/");
     fake_system_start(&fake, own_pids[0], "supervisor", "/");
     pids[0] = WORKER;
@@ -193,7 +193,7 @@ TEST(neither_a_tenants_process_nor_ours_is_foreign)
 /* Its supervisor was replaced and does not know it yet. */
 TEST(who_was_a_tenants_is_not_stopped_though_its_supervisor_forgot_it)
 {
-    start(FOREIGN_STOP);
+    start(CONFIG_FOREIGN_STOP);
     fake_system_start(&fake, WORKER, "work", "/");
     pids[0] = WORKER;
     tenant.pid_count = 1;
@@ -210,7 +210,7 @@ TEST(who_was_a_tenants_is_not_stopped_though_its_supervisor_forgot_it)
 
 TEST(who_registers_between_two_readings_is_not_foreign)
 {
-    start(FOREIGN_STOP);
+    start(CONFIG_FOREIGN_STOP);
     fake_system_start(&fake, WORKER, "work", "/");
     use(WORKER, 0, 1000);
     CHECK_EQ(look(), 0);
@@ -223,7 +223,7 @@ TEST(who_registers_between_two_readings_is_not_foreign)
 
 TEST(who_becomes_a_tenants_is_foreign_no_more)
 {
-    start(FOREIGN_IGNORE);
+    start(CONFIG_FOREIGN_IGNORE);
     use(ALIEN, 0, 1000);
     (void)look();
     CHECK_EQ(look(), 1);
@@ -237,7 +237,7 @@ TEST(who_becomes_a_tenants_is_foreign_no_more)
 /* As long as a supervisor does not answer, its tenant's new processes look like anybody's. */
 TEST(without_newer_lists_of_all_tenants_nobody_is_judged)
 {
-    start(FOREIGN_STOP);
+    start(CONFIG_FOREIGN_STOP);
     use(ALIEN, 0, 1000);
     (void)look();
     for (int i = 0; i < 5; i++) {
@@ -257,7 +257,7 @@ TEST(without_newer_lists_of_all_tenants_nobody_is_judged)
 
 TEST(a_pid_that_is_used_again_begins_anew)
 {
-    start(FOREIGN_STOP);
+    start(CONFIG_FOREIGN_STOP);
     use(ALIEN, 0, 1000);
     (void)look();
     fake_system_start(&fake, ALIEN, "next", "/");
@@ -271,7 +271,7 @@ TEST(a_pid_that_is_used_again_begins_anew)
 
 TEST(stop_asks_and_after_five_seconds_kills)
 {
-    start(FOREIGN_STOP);
+    start(CONFIG_FOREIGN_STOP);
     use(ALIEN, 0, 1000);
     (void)look();
     CHECK_EQ(look(), 1);
@@ -294,7 +294,7 @@ TEST(stop_asks_and_after_five_seconds_kills)
 
 TEST(who_leaves_the_gpu_when_asked_is_not_killed)
 {
-    start(FOREIGN_STOP);
+    start(CONFIG_FOREIGN_STOP);
     use(ALIEN, 0, 1000);
     (void)look();
     (void)look();
@@ -307,7 +307,7 @@ TEST(who_leaves_the_gpu_when_asked_is_not_killed)
 
 TEST(stop_leaves_who_only_draws_pid_one_and_who_is_not_here)
 {
-    start(FOREIGN_STOP);
+    start(CONFIG_FOREIGN_STOP);
     fake_system_start(&fake, 1, "init", "/");
     use(1, 0, 1000);
     use(ALIEN, 0, 1000);
@@ -328,7 +328,7 @@ TEST(stop_leaves_who_only_draws_pid_one_and_who_is_not_here)
 
 TEST(who_cannot_be_ended_is_left_and_shown_as_it_is)
 {
-    start(FOREIGN_STOP);
+    start(CONFIG_FOREIGN_STOP);
     fake.processes[ALIEN].signal_status = -EPERM;
     use(ALIEN, 0, 1000);
     for (int i = 0; i < 5; i++)
@@ -340,15 +340,15 @@ TEST(who_cannot_be_ended_is_left_and_shown_as_it_is)
 
 TEST(a_policy_that_is_changed_holds_at_once)
 {
-    start(FOREIGN_IGNORE);
+    start(CONFIG_FOREIGN_IGNORE);
     use(ALIEN, 0, 1000);
     (void)look();
     (void)look();
     CHECK_EQ(signals(ALIEN), 0);
-    input.policy = FOREIGN_STOP;
+    input.policy = CONFIG_FOREIGN_STOP;
     (void)look();
     CHECK_EQ(signals(ALIEN), 1);
-    input.policy = FOREIGN_IGNORE;
+    input.policy = CONFIG_FOREIGN_IGNORE;
     for (int i = 0; i < 10; i++)
         (void)look();
     CHECK_EQ(signals(ALIEN), 1);
@@ -357,7 +357,7 @@ TEST(a_policy_that_is_changed_holds_at_once)
 
 TEST(adopt_counts_who_is_in_a_tenants_container_to_it)
 {
-    start(FOREIGN_ADOPT);
+    start(CONFIG_FOREIGN_ADOPT);
     fake_system_start(&fake, WORKER, "work", "/docker/1");
     fake_system_start(&fake, ALIEN, "alien", "/docker/1");
     fake_system_start(&fake, 101, "other", "/docker/2");
@@ -370,7 +370,7 @@ TEST(adopt_counts_who_is_in_a_tenants_container_to_it)
     CHECK_STR_EQ(row(0)->tenant, "a");
     CHECK_STR_EQ(row(1)->tenant, "");
     CHECK_EQ(signals(ALIEN) + signals(101), 0);
-    input.policy = FOREIGN_IGNORE;
+    input.policy = CONFIG_FOREIGN_IGNORE;
     (void)look();
     CHECK_STR_EQ(row(0)->tenant, "");
     stop();
@@ -378,7 +378,7 @@ TEST(adopt_counts_who_is_in_a_tenants_container_to_it)
 
 TEST(a_list_that_nvml_does_not_tell_ends_nothing)
 {
-    start(FOREIGN_IGNORE);
+    start(CONFIG_FOREIGN_IGNORE);
     use(ALIEN, 0, 1000);
     (void)look();
     (void)look();
@@ -394,7 +394,7 @@ TEST(a_list_that_nvml_does_not_tell_ends_nothing)
 
 TEST(processes_without_a_pid_here_are_not_shown)
 {
-    start(FOREIGN_STOP);
+    start(CONFIG_FOREIGN_STOP);
     use(0, 0, 1000);
     use(-5, 0, 1000);
     for (int i = 0; i < 5; i++)
@@ -404,7 +404,7 @@ TEST(processes_without_a_pid_here_are_not_shown)
 
 TEST(more_than_there_is_room_for_does_no_harm)
 {
-    start(FOREIGN_IGNORE);
+    start(CONFIG_FOREIGN_IGNORE);
     for (int i = 0; i < 400; i++) {
         fake_system_start(&fake, 400 + i, "many", "/");
         use(400 + i, 0, 1);

@@ -1,4 +1,4 @@
-#include "cli/paths.h"
+#include "utils/paths.h"
 
 #include "utils/str.h"
 

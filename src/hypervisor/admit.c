@@ -1,0 +1,249 @@
+#include "hypervisor/admit.h"
+
+#include "hypervisor/admission.h"
+#include "hypervisor/keeper.h"
+#include "hypervisor/policy.h"
+#include "hypervisor/request.h"
+#include "hypervisor/waiting.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+
+#define NO_CAP     100000u
+#define GROUPS_MAX 256
+
+/* --- what is reserved --- */
+
+static void reserve(struct admission_gpu *gpus, const struct admit *admit,
+                    const struct tenant *tenant)
+{
+    for (uint32_t i = 0; i < tenant->gpu_count; i++) {
+        const struct tenant_quota *quota = &tenant->quotas[i];
+
+        for (uint32_t j = 0; j < admit->card_count && quota->is_allowed; j++) {
+            if (gpus[j].nvml_index != tenant->cards[i].nvml_index)
+                continue;
+            gpus[j].tenant_count++;
+            if (quota->memory_bytes != REGION_NO_LIMIT)
+                gpus[j].reserved_bytes += quota->memory_bytes;
+            if (quota->cap_milli_percent < NO_CAP)
+                gpus[j].reserved_milli_percent += quota->cap_milli_percent;
+        }
+    }
+}
+
+static void survey_gpus(struct admission_gpu *gpus, const struct admit *admit,
+                        const struct keeper *except)
+{
+    for (uint32_t i = 0; i < admit->card_count; i++)
+        gpus[i] = (struct admission_gpu){
+            .nvml_index = admit->cards[i].nvml_index,
+            .memory_bytes = admit->cards[i].memory_bytes,
+            .is_usable = !(admit->lost_mask >> admit->cards[i].nvml_index & 1),
+        };
+    LIST_EACH(node, admit->keepers)
+    {
+        const struct keeper *keeper = CONTAINER_OF(node, struct keeper, node);
+
+        if (keeper != except)
+            reserve(gpus, admit, &keeper->tenant);
+    }
+}
+
+/* Nobody overtakes somebody who waits for the same GPU. */
+static void leave_to_waiters(struct admission_gpu *gpus, const struct admit *admit,
+                             const struct list *waiter)
+{
+    for (const struct list *node = admit->waiting->next; node != admit->waiting && node != waiter;
+         node = node->next) {
+        const struct waiting *waiting =
+            CONTAINER_OF((struct list *)(uintptr_t)node, struct waiting, node);
+        uint32_t mask = waiting->request->gpu_mask ? waiting->request->gpu_mask : UINT32_MAX;
+
+        for (uint32_t i = 0; i < admit->card_count; i++)
+            if (mask >> gpus[i].nvml_index & 1)
+                gpus[i].is_usable = false;
+    }
+}
+
+/* --- what the policy says --- */
+
+struct subject {
+    struct policy_subject subject;
+    gid_t groups[GROUPS_MAX];
+};
+
+static void find_subject(struct subject *subject, const struct request_caller *caller)
+{
+    const struct passwd *user = getpwuid(caller->uid);
+    int count = GROUPS_MAX;
+
+    subject->subject =
+        (struct policy_subject){.uid = caller->uid, .gid = caller->gid, .groups = subject->groups};
+    if (user && getgrouplist(user->pw_name, caller->gid, subject->groups, &count) >= 0)
+        subject->subject.group_count = (size_t)count;
+}
+
+/* What the user would have on this card, this tenant with it. */
+static void sum_up(struct policy_wish_gpu *sum, const struct tenant *tenant,
+                   const struct gpus_card *card)
+{
+    for (uint32_t i = 0; i < tenant->gpu_count; i++) {
+        const struct tenant_quota *quota = &tenant->quotas[i];
+
+        if (!quota->is_allowed || tenant->cards[i].nvml_index != card->nvml_index)
+            continue;
+        if (quota->memory_bytes == REGION_NO_LIMIT || sum->memory_bytes == REGION_NO_LIMIT)
+            sum->memory_bytes = REGION_NO_LIMIT;
+        else
+            sum->memory_bytes += quota->memory_bytes;
+        sum->compute_milli_percent += quota->cap_milli_percent;
+    }
+}
+
+static void add_gpu(struct policy_wish *wish, const struct admit *admit,
+                    const struct tenant *tenant, const struct keeper *except, uint32_t slot)
+{
+    const struct gpus_card *card = &tenant->cards[slot];
+    struct policy_wish_gpu *sum = &wish->gpus[wish->gpu_count++];
+
+    *sum = (struct policy_wish_gpu){.card_bytes = card->memory_bytes};
+    sum_up(sum, tenant, card);
+    LIST_EACH(node, admit->keepers)
+    {
+        const struct keeper *keeper = CONTAINER_OF(node, struct keeper, node);
+
+        if (keeper != except && keeper->tenant.uid == tenant->uid)
+            sum_up(sum, &keeper->tenant, card);
+    }
+}
+
+static uint32_t count_tenants(const struct admit *admit, uint32_t uid, const struct keeper *except)
+{
+    uint32_t count = 1; /* this one */
+
+    LIST_EACH(node, admit->keepers)
+    {
+        const struct keeper *keeper = CONTAINER_OF(node, struct keeper, node);
+
+        count += keeper != except && keeper->tenant.uid == uid;
+    }
+    return count;
+}
+
+static int judge_policy(const struct admit *admit, const struct subject *subject,
+                        const struct tenant *tenant, const struct keeper *except, struct err *err)
+{
+    struct policy_wish wish = {.tenants = count_tenants(admit, tenant->uid, except)};
+
+    for (uint32_t i = 0; i < tenant->gpu_count; i++) {
+        const struct tenant_quota *quota = &tenant->quotas[i];
+
+        if (!quota->is_allowed)
+            continue;
+        if (quota->weight > wish.weight)
+            wish.weight = quota->weight;
+        if (quota->priority > wish.priority)
+            wish.priority = quota->priority;
+        add_gpu(&wish, admit, tenant, except, i);
+    }
+    return policy_judge(admit->policy, &subject->subject, &wish, err);
+}
+
+/* --- both together --- */
+
+static int fill_tenant(struct tenant *tenant, const struct admit *admit,
+                       const struct request *request, uint32_t mask, struct err *err)
+{
+    struct message_set limits = request->limits;
+
+    tenant_init(tenant, request->name);
+    tenant->uid = request->caller.uid == (uid_t)-1 ? 0 : request->caller.uid;
+    tenant->on_loss = request->on_loss;
+    tenant->is_kept = request->is_kept;
+    tenant->gpu_count = admit->card_count;
+    for (uint32_t i = 0; i < admit->card_count; i++) {
+        tenant->cards[i] = admit->cards[i];
+        tenant->quotas[i] =
+            (struct tenant_quota){.memory_bytes = REGION_NO_LIMIT,
+                                  .cap_milli_percent = NO_CAP,
+                                  .weight = 1,
+                                  .priority = REGION_NORMAL,
+                                  .is_allowed = mask >> admit->cards[i].nvml_index & 1};
+    }
+    limits.gpu_mask = UINT32_MAX;
+    return tenant_change(tenant, &limits, err);
+}
+
+int admit_create(const struct admit *admit, const struct request *request,
+                 const struct list *waiter, struct tenant *ret_tenant, struct err *err)
+{
+    const struct message_set *limits = &request->limits;
+    bool has_memory = limits->fields & MESSAGE_SET_MEMORY;
+    struct admission_gpu gpus[REGION_GPUS_MAX];
+    struct admission_wish wish = {
+        .memory_bytes = has_memory ? limits->memory_bytes : REGION_NO_LIMIT,
+        .memory_milli_percent = has_memory ? limits->memory_milli_percent : 0,
+        .cap_milli_percent =
+            limits->fields & MESSAGE_SET_COMPUTE ? limits->cap_milli_percent : NO_CAP,
+        .gpu_mask = request->gpu_mask,
+    };
+    struct subject subject;
+    uint32_t mask = 0;
+    int rc;
+
+    find_subject(&subject, &request->caller);
+    wish.may_exceed = policy_may_exceed(admit->policy, &subject.subject);
+    survey_gpus(gpus, admit, NULL);
+    leave_to_waiters(gpus, admit, waiter);
+    rc = admission_decide(gpus, admit->card_count, &wish, &mask, err);
+    /* What is never allowed need not wait for room. */
+    if (fill_tenant(ret_tenant, admit, request, mask ? mask : wish.gpu_mask, err) < 0)
+        return -EINVAL;
+    if (!request->caller.is_operator && (!rc || rc == -ENOSPC)) {
+        struct err forbidden;
+        int judged = judge_policy(admit, &subject, ret_tenant, NULL, &forbidden);
+
+        if (judged < 0) {
+            *err = forbidden;
+            return judged;
+        }
+    }
+    return rc;
+}
+
+int admit_change(const struct admit *admit, const struct request *request,
+                 const struct keeper *keeper, struct err *err)
+{
+    struct admission_gpu gpus[REGION_GPUS_MAX];
+    struct tenant tenant = keeper->tenant;
+    struct subject subject;
+    uint32_t mask;
+    int rc = tenant_change(&tenant, &request->limits, err);
+
+    if (rc < 0)
+        return rc;
+    find_subject(&subject, &request->caller);
+    survey_gpus(gpus, admit, keeper);
+    for (uint32_t i = 0; !rc && i < tenant.gpu_count; i++) {
+        const struct tenant_quota *quota = &tenant.quotas[i], *old = &keeper->tenant.quotas[i];
+        struct admission_wish wish = {
+            .memory_bytes = quota->memory_bytes,
+            .cap_milli_percent = quota->cap_milli_percent,
+            .gpu_mask = 1u << tenant.cards[i].nvml_index,
+            .may_exceed = policy_may_exceed(admit->policy, &subject.subject),
+        };
+
+        /* What it has is its own: who asks for no more of anything is not refused. */
+        if (old->memory_bytes != REGION_NO_LIMIT && wish.memory_bytes <= old->memory_bytes)
+            wish.memory_bytes = REGION_NO_LIMIT;
+        if (wish.cap_milli_percent <= old->cap_milli_percent && old->cap_milli_percent < NO_CAP)
+            wish.cap_milli_percent = NO_CAP;
+        if (quota->is_allowed)
+            rc = admission_decide(gpus, admit->card_count, &wish, &mask, err);
+    }
+    if (!rc && !request->caller.is_operator)
+        rc = judge_policy(admit, &subject, &tenant, keeper, err);
+    return rc;
+}

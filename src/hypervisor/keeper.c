@@ -1,0 +1,528 @@
+#include "hypervisor/keeper.h"
+
+#include "ipc/ledger.h"
+#include "supervisor/process.h"
+#include "supervisor/runtime.h"
+#include "utils/clock.h"
+#include "utils/log.h"
+#include "utils/shm.h"
+#include "utils/sock.h"
+#include "utils/str.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define RETRY_MS       20
+#define FAILING_MS     2000 /* between the starts of supervisors that end at once */
+#define FAILURES_MOST  3u
+#define SHORT_LIFE_NS  NS_PER_SEC
+#define SILENCE_NS     (TALK_ANSWER_MS * NS_PER_MS)
+#define PROCESSES_STEP 16u
+#define PROCESSES_MOST 65536u
+
+/* --- its status --- */
+
+static void reset(struct keeper_status *status)
+{
+    status->gpu_count = 0;
+    status->process_count = 0;
+}
+
+static bool make_room(struct keeper_status *status)
+{
+    uint32_t room = status->process_room + PROCESSES_STEP;
+    void *processes;
+
+    if (status->process_count < status->process_room)
+        return true;
+    processes = room > PROCESSES_MOST
+                    ? NULL
+                    : realloc(status->processes, room * sizeof(*status->processes));
+    if (!processes)
+        return false;
+    status->processes = processes;
+    status->process_room = room;
+    return true;
+}
+
+/* The limits that are in force, also where somebody changed them behind our back. */
+static void note_limits(struct keeper *keeper, const struct message_status_gpu *said)
+{
+    for (uint32_t i = 0; i < keeper->tenant.gpu_count; i++) {
+        struct tenant_quota *quota = &keeper->tenant.quotas[i];
+
+        if (!str_equals(keeper->tenant.cards[i].uuid, said->uuid))
+            continue;
+        quota->memory_bytes = said->memory_limit_bytes;
+        quota->cap_milli_percent = (uint32_t)said->cap_milli_percent;
+        quota->weight = said->weight;
+        quota->priority = said->priority;
+    }
+}
+
+static void complete(struct keeper *keeper)
+{
+    struct keeper_status whole = keeper->coming;
+    bool is_first = !keeper->has_status;
+
+    keeper->coming = keeper->status;
+    keeper->status = whole;
+    reset(&keeper->coming);
+    keeper->has_status = true;
+    keeper->is_successor = true;
+    keeper->asked_ns = 0;
+    keeper->state = whole.tenant.state == MESSAGE_SUSPENDED ? SNAPSHOT_SUSPENDED : SNAPSHOT_RUNNING;
+    keeper->tenant.is_suspended = keeper->state == SNAPSHOT_SUSPENDED;
+    for (uint32_t i = 0; i < whole.gpu_count; i++)
+        note_limits(keeper, &whole.gpus[i]);
+    if (is_first)
+        keeper->config->on_ready(keeper->config->context, keeper);
+    keeper->config->on_change(keeper->config->context, keeper);
+}
+
+static void on_news(void *context, const struct message_header *message)
+{
+    struct keeper *keeper = context;
+    struct keeper_status *coming = &keeper->coming;
+
+    switch (message->type) {
+    case MESSAGE_STATUS_TENANT:
+        reset(coming);
+        memcpy(&coming->tenant, message, sizeof(coming->tenant));
+        break;
+    case MESSAGE_STATUS_PROCESS:
+        if (make_room(coming))
+            memcpy(&coming->processes[coming->process_count++], message,
+                   sizeof(coming->processes[0]));
+        break;
+    case MESSAGE_STATUS_GPU:
+        if (coming->gpu_count < REGION_GPUS_MAX)
+            memcpy(&coming->gpus[coming->gpu_count++], message, sizeof(coming->gpus[0]));
+        break;
+    case MESSAGE_REPLY:
+        complete(keeper);
+        break;
+    default:
+        break; /* of a later version: what it means is not needed */
+    }
+}
+
+/* --- lines --- */
+
+static void judge_soon(struct keeper *keeper, uint64_t delay_ms);
+
+static void on_line_lost(void *context)
+{
+    judge_soon(context, RETRY_MS);
+}
+
+static void close_lines(struct keeper *keeper)
+{
+    talk_close(keeper->watch);
+    talk_close(keeper->line);
+    keeper->watch = NULL;
+    keeper->line = NULL;
+    keeper->asked_ns = 0;
+}
+
+static int open_lines(struct keeper *keeper)
+{
+    char path[RUNTIME_PATH_MAX];
+    struct talk_config config = {.loop = keeper->config->loop,
+                                 .path = path,
+                                 .on_news = on_news,
+                                 .on_lost = on_line_lost,
+                                 .context = keeper};
+
+    close_lines(keeper);
+    if (runtime_path(keeper->config->runtime, keeper->tenant.name, "control", path, NULL) < 0)
+        return -ENAMETOOLONG;
+    keeper->watch = talk_new(&config);
+    config.on_news = NULL;
+    config.on_lost = NULL; /* the other one tells */
+    keeper->line = talk_new(&config);
+    if (!keeper->watch || !keeper->line)
+        return -ENOMEM;
+    keeper->asked_ns = clock_now_ns();
+    return talk_watch(keeper->watch);
+}
+
+/* --- its supervisor --- */
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    struct keeper *keeper = handle->data;
+
+    if (--keeper->open_handles || !keeper->is_gone)
+        return;
+    free(keeper->status.processes);
+    free(keeper->coming.processes);
+    free(keeper);
+}
+
+static void close_handle(struct keeper *keeper, uv_handle_t *handle)
+{
+    (void)keeper;
+    if (!uv_is_closing(handle))
+        uv_close(handle, on_handle_closed);
+}
+
+static void on_supervisor_exit(uv_process_t *process, int64_t status, int number)
+{
+    struct keeper *keeper = process->data;
+    /* Killed from outside is not its own failure: another may live longer. */
+    bool is_short = clock_now_ns() - keeper->started_ns < SHORT_LIFE_NS && number != SIGKILL;
+
+    (void)status;
+    keeper->is_child = false;
+    keeper->failures = is_short ? keeper->failures + 1 : 0;
+    close_handle(keeper, (uv_handle_t *)process);
+    if (!keeper->is_gone)
+        judge_soon(keeper, 0);
+}
+
+static uv_stdio_container_t inherit(int fd)
+{
+    uv_stdio_container_t container = {.flags = fd < 0 ? UV_IGNORE : UV_INHERIT_FD};
+
+    if (fd >= 0)
+        container.data.fd = fd;
+    return container;
+}
+
+/* Descriptors 3 to 6 of the program: its socket, the ledger, the front, the name's lock. */
+static int start_supervisor(struct keeper *keeper, int front_fd, struct err *err)
+{
+    const char *words[] = {keeper->config->program,
+                           keeper->config->runtime->base,
+                           keeper->tenant.name,
+                           "3",
+                           keeper->ledger_fd < 0 ? "-" : "4",
+                           front_fd < 0 ? "-" : "5",
+                           keeper->is_successor ? "1" : "0",
+                           NULL};
+    uv_stdio_container_t stdio[] = {inherit(-1),
+                                    inherit(-1),
+                                    inherit(STDERR_FILENO),
+                                    inherit(keeper->listen_fd),
+                                    inherit(keeper->ledger_fd),
+                                    inherit(front_fd),
+                                    inherit(keeper->lock_fd)};
+    char *arguments[ARRAY_LENGTH(words)];
+    uv_process_options_t options = {.file = keeper->config->program,
+                                    .args = arguments,
+                                    .flags = UV_PROCESS_DETACHED,
+                                    .stdio_count = ARRAY_LENGTH(stdio),
+                                    .stdio = stdio,
+                                    .exit_cb = on_supervisor_exit};
+    int rc;
+
+    memcpy(arguments, words, sizeof(arguments)); /* libuv does not write there */
+    keeper->started_ns = clock_now_ns();
+    keeper->process.data = keeper;
+    keeper->open_handles++;
+    rc = uv_spawn(keeper->config->loop, &keeper->process, &options);
+    if (rc < 0) {
+        close_handle(keeper, (uv_handle_t *)&keeper->process);
+        return err_say(err, -rc, "start '%s': %s", keeper->config->program, uv_strerror(rc));
+    }
+    keeper->is_child = true;
+    rc = open_lines(keeper);
+    return rc < 0 ? err_set(err, -rc, "reach the supervisor of '%s'", keeper->tenant.name) : 0;
+}
+
+static int listen_again(struct keeper *keeper, struct err *err)
+{
+    char path[RUNTIME_PATH_MAX];
+    int rc = runtime_path(keeper->config->runtime, keeper->tenant.name, "control", path, err);
+
+    attr_close(&keeper->listen_fd);
+    if (!rc)
+        rc = sock_listen(&keeper->listen_fd, path, err);
+    if (!rc && geteuid() == 0 && keeper->tenant.uid &&
+        chown(path, keeper->tenant.uid, (gid_t)-1) < 0)
+        rc = err_set(err, errno, "give '%s' to its user", path);
+    return rc;
+}
+
+static int load_state(struct keeper *keeper, struct err *err)
+{
+    char path[RUNTIME_PATH_MAX];
+    int rc = runtime_path(keeper->config->runtime, keeper->tenant.name, "state", path, err);
+
+    return rc ? rc : tenant_load(&keeper->tenant, path, err);
+}
+
+/* --- when one is lost --- */
+
+static void end(struct keeper *keeper, int status)
+{
+    keeper->config->on_end(keeper->config->context, keeper, status);
+}
+
+static void replace(struct keeper *keeper)
+{
+    struct err err;
+    int rc = keeper->listen_fd < 0 ? listen_again(keeper, &err) : 0;
+
+    if (keeper->state != SNAPSHOT_STARTING) {
+        keeper->state = SNAPSHOT_ORPHANED;
+        keeper->restarts++;
+    }
+    if (!rc)
+        rc = start_supervisor(keeper, -1, &err);
+    if (!rc)
+        return;
+    log_error("tenant '%s': %s", keeper->tenant.name, err.text);
+    keeper->failures++;
+    judge_soon(keeper, FAILING_MS);
+}
+
+/* Whether somebody still lives in it, or it is to stay anyway. */
+static bool is_wanted(const struct keeper *keeper)
+{
+    char control[RUNTIME_PATH_MAX];
+
+    if (keeper->tenant.is_kept)
+        return true;
+    return runtime_path(keeper->config->runtime, keeper->tenant.name, "control", control, NULL) ==
+               0 &&
+           process_has_tenant(control);
+}
+
+/*
+ * It is not our child, and its line is down: its lock says whether it lives. Returns whether it is
+ * ours to replace.
+ */
+static bool claim_lost(struct keeper *keeper)
+{
+    int rc = runtime_claim(keeper->config->runtime, keeper->tenant.name, !keeper->tenant.is_kept,
+                           &keeper->lock_fd, NULL);
+
+    if (rc == RUNTIME_CLAIMED)
+        return true;
+    if (rc == RUNTIME_TAKEN) {
+        if (open_lines(keeper) < 0)
+            judge_soon(keeper, 10 * RETRY_MS);
+        return false;
+    }
+    end(keeper, 0); /* nobody lives in it, and it is cleaned away */
+    return false;
+}
+
+static void judge(struct keeper *keeper)
+{
+    struct err err;
+
+    if (keeper->is_child) { /* only the line was lost */
+        if (open_lines(keeper) < 0)
+            judge_soon(keeper, 10 * RETRY_MS);
+        return;
+    }
+    close_lines(keeper);
+    if (keeper->state == SNAPSHOT_STARTING && keeper->failures) {
+        runtime_remove(keeper->config->runtime, keeper->tenant.name);
+        end(keeper, -EIO);
+        return;
+    }
+    if (load_state(keeper, &err) < 0) {
+        if (err.code != ENOENT)
+            log_error("tenant '%s': %s", keeper->tenant.name, err.text);
+        end(keeper, 0); /* its supervisor has removed it: no process was left */
+        return;
+    }
+    if (keeper->lock_fd < 0 && !claim_lost(keeper))
+        return;
+    if (!is_wanted(keeper)) {
+        runtime_remove(keeper->config->runtime, keeper->tenant.name);
+        end(keeper, 0);
+        return;
+    }
+    if (keeper->state != SNAPSHOT_ORPHANED) {
+        keeper->state = SNAPSHOT_ORPHANED;
+        keeper->config->on_lost(keeper->config->context, keeper);
+    }
+    if (keeper->failures >= FAILURES_MOST && clock_now_ns() - keeper->started_ns < NS_PER_SEC)
+        judge_soon(keeper, FAILING_MS);
+    else
+        replace(keeper);
+}
+
+static void on_retry(uv_timer_t *timer)
+{
+    judge(timer->data);
+}
+
+static void judge_soon(struct keeper *keeper, uint64_t delay_ms)
+{
+    (void)uv_timer_start(&keeper->retry, on_retry, delay_ms, 0); /* cannot fail */
+}
+
+/* --- begin, time, end --- */
+
+static struct keeper *allocate(const struct keeper_config *config, const char *name)
+{
+    struct keeper *keeper = calloc(1, sizeof(*keeper));
+
+    if (!keeper)
+        return NULL;
+    keeper->config = config;
+    keeper->lock_fd = -1;
+    keeper->ledger_fd = -1;
+    keeper->listen_fd = -1;
+    list_init(&keeper->node);
+    (void)str_format(keeper->tenant.name, sizeof(keeper->tenant.name), "%s", name); /* checked */
+    (void)uv_timer_init(config->loop, &keeper->retry); /* cannot fail */
+    keeper->retry.data = keeper;
+    keeper->open_handles = 1;
+    return keeper;
+}
+
+static int take_name(struct keeper *keeper, struct err *err)
+{
+    const char *name = keeper->tenant.name;
+    int rc = runtime_claim(keeper->config->runtime, name, false, &keeper->lock_fd, err);
+
+    if (rc == RUNTIME_TAKEN)
+        return err_say(err, EEXIST, "the name '%s' is taken by a tenant that runs", name);
+    if (rc == RUNTIME_ORPHANED)
+        return err_say(err, EEXIST, "the name '%s' is that of an orphaned tenant", name);
+    return rc < 0 ? rc : 0;
+}
+
+static int make_files(struct keeper *keeper, struct err *err)
+{
+    char path[RUNTIME_PATH_MAX];
+    void *memory;
+    int rc = runtime_path(keeper->config->runtime, keeper->tenant.name, "state", path, err);
+
+    if (!rc)
+        rc = tenant_save(&keeper->tenant, path, err);
+    if (!rc)
+        rc = listen_again(keeper, err);
+    if (rc < 0)
+        return rc;
+    keeper->ledger_fd = shm_create(&memory, "vgpu-ledger", ledger_size(), false, err);
+    if (keeper->ledger_fd < 0)
+        return keeper->ledger_fd;
+    shm_unmap(memory, ledger_size());
+    return 0;
+}
+
+int keeper_create(struct keeper **ret_keeper, const struct keeper_config *config,
+                  const struct tenant *tenant, int *front_fd, struct err *err)
+{
+    CLEANUP_CLOSE int front = TAKE_FD(*front_fd);
+    struct keeper *keeper = allocate(config, tenant->name);
+    int rc;
+
+    if (!keeper)
+        return err_set(err, ENOMEM, "make tenant '%s'", tenant->name);
+    keeper->tenant = *tenant;
+    keeper->state = SNAPSHOT_STARTING;
+    rc = take_name(keeper, err);
+    if (!rc) {
+        rc = make_files(keeper, err);
+        if (!rc)
+            rc = start_supervisor(keeper, front, err);
+        if (rc < 0)
+            runtime_remove(config->runtime, tenant->name);
+    }
+    if (rc < 0) {
+        keeper_free(keeper);
+        return rc;
+    }
+    *ret_keeper = keeper;
+    return 0;
+}
+
+int keeper_take_over(struct keeper **ret_keeper, const struct keeper_config *config,
+                     const char *name, struct err *err)
+{
+    struct keeper *keeper = allocate(config, name);
+    int rc;
+
+    if (!keeper)
+        return err_set(err, ENOMEM, "take over tenant '%s'", name);
+    rc = load_state(keeper, err);
+    if (rc < 0) {
+        keeper_free(keeper);
+        return rc;
+    }
+    keeper->state = SNAPSHOT_ORPHANED; /* until it answers */
+    keeper->is_successor = true;
+    if (open_lines(keeper) < 0)
+        judge_soon(keeper, 0);
+    *ret_keeper = keeper;
+    return 0;
+}
+
+static pid_t supervisor_pid(const struct keeper *keeper)
+{
+    if (keeper->is_child)
+        return keeper->process.pid;
+    return keeper->has_status ? keeper->status.tenant.supervisor_pid : 0;
+}
+
+/* It cannot keep to what it promised its tenant: its successor can. */
+static void end_supervisor(const struct keeper *keeper, const char *why)
+{
+    pid_t pid = supervisor_pid(keeper);
+    CLEANUP_CLOSE int fd = pid > 0 ? process_open(pid) : -1;
+
+    if (fd < 0)
+        return;
+    log_warn("the supervisor of '%s' (process %d) %s, and is replaced", keeper->tenant.name,
+             (int)pid, why);
+    (void)!process_signal(fd, SIGKILL); /* where it has ended already that is seen */
+}
+
+void keeper_look(struct keeper *keeper, uint64_t now_ns)
+{
+    struct message_header ask;
+
+    if (!keeper->watch || keeper->state == SNAPSHOT_ORPHANED)
+        return;
+    if (keeper->asked_ns && now_ns > keeper->asked_ns + SILENCE_NS) {
+        end_supervisor(keeper, "does not answer");
+        keeper->asked_ns = 0;
+        if (!keeper->is_child)
+            judge_soon(keeper, RETRY_MS);
+        return;
+    }
+    if (keeper->asked_ns)
+        return;
+    message_init(&ask, MESSAGE_STATUS, sizeof(ask));
+    keeper->asked_ns = now_ns;
+    if (talk_tell(keeper->watch, &ask) < 0)
+        judge_soon(keeper, RETRY_MS);
+}
+
+void keeper_look_at_child(const struct keeper *keeper)
+{
+    siginfo_t info = {.si_pid = 0};
+
+    /* Stops alone: how it ends is libuv's to learn. */
+    if (keeper->is_child &&
+        waitid(P_PID, (id_t)keeper->process.pid, &info, WSTOPPED | WNOHANG) == 0 && info.si_pid)
+        end_supervisor(keeper, "was stopped");
+}
+
+void keeper_free(struct keeper *keeper)
+{
+    if (!keeper)
+        return;
+    keeper->is_gone = true;
+    list_remove(&keeper->node);
+    close_lines(keeper);
+    attr_close(&keeper->lock_fd);
+    attr_close(&keeper->ledger_fd);
+    attr_close(&keeper->listen_fd);
+    if (keeper->is_child)
+        close_handle(keeper, (uv_handle_t *)&keeper->process);
+    close_handle(keeper, (uv_handle_t *)&keeper->retry);
+}

@@ -1,0 +1,84 @@
+#pragma once
+/*
+ * keeper - one tenant of the daemon's: it starts the tenant's supervisor, watches it over the
+ * control socket, and replaces one that dies, stands still or does not answer. What it holds (the
+ * name's lock, the ledger, the socket) survives the supervisor; what the supervisor holds survives
+ * the daemon, and the tenant's processes survive both. All on the loop's thread.
+ *
+ *   STARTING   a supervisor was started; nothing was heard of it yet
+ *   RUNNING    (or SUSPENDED) it answers
+ *   ORPHANED   it is lost, and another one is about to be started
+ *   ended      on_end() was called, in which the keeper is freed
+ */
+#include "hypervisor/snapshot.h"
+#include "hypervisor/talk.h"
+#include "supervisor/tenant.h"
+#include "utils/list.h"
+
+#include <uv.h>
+
+struct runtime;
+struct keeper;
+
+struct keeper_config {
+    uv_loop_t *loop;
+    const struct runtime *runtime;
+    const char *program;                                     /* vgpu-supervisor */
+    void (*on_change)(void *context, struct keeper *keeper); /* its status is a new one */
+    void (*on_ready)(void *context, struct keeper *keeper);  /* the first one came */
+    void (*on_lost)(void *context, struct keeper *keeper); /* its supervisor is; another follows */
+    /* `status` 0: no process was left, or it was ended; else -EIO: its supervisor never began. */
+    void (*on_end)(void *context, struct keeper *keeper, int status);
+    void *context;
+};
+
+/* What a supervisor says of its tenant, whole. */
+struct keeper_status {
+    struct message_status_tenant tenant;
+    struct message_status_gpu gpus[REGION_GPUS_MAX];
+    uint32_t gpu_count;
+    struct message_status_process *processes;
+    uint32_t process_count, process_room;
+};
+
+struct keeper {
+    struct list node; /* the owner's */
+    const struct keeper_config *config;
+    struct tenant tenant; /* as it was made, or as its state file said */
+    enum snapshot_state state;
+    bool has_status, is_child, is_gone;
+    bool is_successor;    /* the next supervisor finds what a former one has left */
+    uv_process_t process; /* while is_child */
+    uv_timer_t retry;
+    int open_handles;
+    int lock_fd, ledger_fd, listen_fd; /* -1: a former daemon's tenant, whose supervisor lives */
+    struct talk *watch, *line;
+    uint64_t started_ns, asked_ns; /* asked_ns 0: no status is waited for */
+    uint32_t failures;             /* supervisors in a row that ended at once */
+    uint32_t restarts;
+    struct keeper_status status, coming;
+    void *owner_data; /* the owner's */
+};
+
+/*
+ * Makes a tenant: takes its name, and starts its supervisor, which becomes the owner of *front_fd
+ * (taken; -1: none). -EEXIST with words where the name is taken.
+ */
+int keeper_create(struct keeper **ret_keeper, const struct keeper_config *config,
+                  const struct tenant *tenant, int *front_fd, struct err *err) MUST_CHECK;
+
+/*
+ * Keeps a tenant that is there: one of a former daemon's, whose supervisor may live or not. -ENOENT
+ * where nobody lives in it any more (it is cleaned away).
+ */
+int keeper_take_over(struct keeper **ret_keeper, const struct keeper_config *config,
+                     const char *name, struct err *err) MUST_CHECK;
+
+/* Once a second: asks for its status, and ends a supervisor that does not answer. */
+void keeper_look(struct keeper *keeper, uint64_t now_ns);
+
+/* A child has changed its state: one that was stopped cannot keep its promises, and is replaced. */
+void keeper_look_at_child(const struct keeper *keeper);
+
+/* The tenant and its supervisor stay as they are. */
+void keeper_free(struct keeper *keeper);

@@ -1,0 +1,54 @@
+#pragma once
+/*
+ * node_state - what node.c and the parts of it share: the loop's own, touched by its thread alone
+ * but for what is said to be otherwise.
+ */
+#include "hypervisor/admit.h"
+#include "hypervisor/event_log.h"
+#include "hypervisor/health.h"
+#include "hypervisor/keeper.h"
+#include "hypervisor/node.h"
+#include "supervisor/runtime.h"
+#include "supervisor/verdict.h"
+
+#include <limits.h>
+#include <pthread.h>
+
+struct control_socket;
+struct request;
+
+struct node {
+    struct node_config config;
+    struct runtime runtime;
+    char program[PATH_MAX]; /* vgpu-supervisor */
+    uv_loop_t loop;
+    uv_async_t posted;
+    uv_timer_t look, soon;
+    uv_signal_t child;
+    struct gpus_card cards[GPUS_MAX];
+    enum verdict verdicts[GPUS_MAX];
+    uint32_t card_count, lost_mask;
+    char driver_version[32];
+    struct keeper_config keeper_config;
+    struct list keepers, waiting;
+    struct event_log *events;
+    struct health health;
+    struct control_socket *control_socket;
+    struct backend backend;
+    uint64_t sequence, gpus_retry_ns;
+    bool is_taken_over, is_retrying_waiters;
+
+    pthread_mutex_t lock; /* for what follows; never held while anything is called */
+    struct request *first_posted, *last_posted;
+    struct snapshot *snapshot;
+};
+
+struct keeper *node_find(const struct node *node, const char *name);
+struct admit node_admit(const struct node *node);
+
+/* Something that is shown has changed: a snapshot is made within 20 ms. */
+void node_changed(struct node *node);
+
+/* Adds an event; `keeper` NULL: of no tenant. */
+void node_tell(const struct node *node, enum event_kind kind, const struct keeper *keeper,
+               const char *format, ...) PRINTF_LIKE(4, 5);

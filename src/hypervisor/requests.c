@@ -1,0 +1,267 @@
+#include "hypervisor/requests.h"
+
+#include "hypervisor/node_state.h"
+#include "hypervisor/request.h"
+#include "hypervisor/waiting.h"
+#include "supervisor/runtime.h"
+#include "utils/clock.h"
+#include "utils/log.h"
+#include "utils/str.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NAME_TRIES 1000
+
+static void finish(struct request *request, int status, const char *words)
+{
+    request->status = status;
+    (void)str_format(request->words, sizeof(request->words), "%s", words); /* cut at worst */
+    attr_close(&request->front_fd);
+    request->done(request);
+}
+
+/* --- making one --- */
+
+void requests_finish_creation(struct keeper *keeper, int status, const char *words)
+{
+    struct request *request = keeper->owner_data;
+
+    keeper->owner_data = NULL;
+    if (request)
+        finish(request, status, words);
+}
+
+static uint32_t mask_of(const struct tenant *tenant)
+{
+    uint32_t mask = 0;
+
+    for (uint32_t i = 0; i < tenant->gpu_count; i++)
+        if (tenant->quotas[i].is_allowed)
+            mask |= 1u << tenant->cards[i].nvml_index;
+    return mask;
+}
+
+/* What doctor saw here decides; where it saw nothing, the supervisor will see for itself. */
+static void choose_engine(const struct node *node, struct tenant *tenant)
+{
+    for (uint32_t i = 0; i < tenant->gpu_count; i++)
+        if (tenant->quotas[i].is_allowed && node->verdicts[i] == VERDICT_INERT)
+            tenant->engine = REGION_ENGINE_MEMORY_ONLY;
+}
+
+static int create(struct node *node, struct request *request, const struct list *waiter,
+                  struct err *err)
+{
+    struct admit admit = node_admit(node);
+    struct keeper *keeper;
+    struct tenant tenant;
+    int rc = admit_create(&admit, request, waiter, &tenant, err);
+
+    if (rc < 0)
+        return rc;
+    choose_engine(node, &tenant);
+    rc = keeper_create(&keeper, &node->keeper_config, &tenant, &request->front_fd, err);
+    if (rc < 0)
+        return rc;
+    request->answer_gpu_mask = mask_of(&tenant);
+    (void)str_format(request->answer_name, sizeof(request->answer_name), "%s",
+                     tenant.name); /* same size */
+    keeper->owner_data = request;
+    list_append(&node->keepers, &keeper->node);
+    node_changed(node);
+    return 0;
+}
+
+static bool is_waiting(const struct node *node, const char *name)
+{
+    LIST_EACH(node_at, &node->waiting)
+    if (str_equals(CONTAINER_OF(node_at, struct waiting, node)->request->name, name))
+        return true;
+    return false;
+}
+
+static void make_name(const struct node *node, struct request *request)
+{
+    for (unsigned int i = 1; i < NAME_TRIES; i++) {
+        (void)str_format(request->name, sizeof(request->name), "tenant-%u", i); /* fits */
+        if (!node_find(node, request->name) && !is_waiting(node, request->name))
+            return;
+    }
+}
+
+static int wait_for_room(struct node *node, struct request *request)
+{
+    struct waiting *waiting = calloc(1, sizeof(*waiting));
+
+    if (!waiting)
+        return -ENOMEM;
+    waiting->request = request;
+    waiting->until_ns = clock_now_ns() + request->queue_ns;
+    list_append(&node->waiting, &waiting->node);
+    node_tell(node, EVENT_TENANT_QUEUED, NULL, "'%s' waits for room", request->name);
+    node_changed(node);
+    return 0;
+}
+
+static void do_create(struct node *node, struct request *request)
+{
+    struct err err = {0};
+    int rc;
+
+    if (!request->name[0])
+        make_name(node, request);
+    if (is_waiting(node, request->name))
+        rc = err_say(&err, EEXIST, "a tenant '%s' waits for room already", request->name);
+    else
+        rc = create(node, request, &node->waiting, &err);
+    if (rc == -ENOSPC && request->queue_ns)
+        rc = wait_for_room(node, request);
+    if (rc >= 0)
+        return; /* its supervisor's first word finishes it */
+    node_tell(node, EVENT_TENANT_REFUSED, NULL, "'%s': %s", request->name, err.text);
+    finish(request, rc, err.text);
+}
+
+static void drop(struct node *node, struct waiting *waiting, int status, const char *words)
+{
+    struct request *request = waiting->request;
+
+    list_remove(&waiting->node);
+    free(waiting);
+    node_changed(node);
+    if (status < 0)
+        finish(request, status, words);
+}
+
+void requests_retry_waiters(struct node *node)
+{
+    uint64_t now_ns = clock_now_ns();
+
+    if (node->is_retrying_waiters)
+        return; /* one that failed at once came back here */
+    node->is_retrying_waiters = true;
+    LIST_EACH_SAFE(at, following, &node->waiting)
+    {
+        struct waiting *waiting = CONTAINER_OF(at, struct waiting, node);
+        struct err err = {0};
+        int rc = create(node, waiting->request, &waiting->node, &err);
+
+        if (rc == -ENOSPC && now_ns < waiting->until_ns)
+            continue;
+        if (rc < 0)
+            node_tell(node, EVENT_TENANT_REFUSED, NULL, "'%s': %s", waiting->request->name,
+                      err.text);
+        drop(node, waiting, rc, err.text);
+    }
+    node->is_retrying_waiters = false;
+}
+
+void requests_cancel(struct node *node, const struct request *request)
+{
+    LIST_EACH_SAFE(at, following, &node->waiting)
+    {
+        struct waiting *waiting = CONTAINER_OF(at, struct waiting, node);
+
+        if (waiting->request == request)
+            drop(node, waiting, -ECONNRESET, "whoever asked has gone");
+    }
+}
+
+void requests_refuse_waiters(struct node *node)
+{
+    LIST_EACH_SAFE(at, following, &node->waiting)
+    drop(node, CONTAINER_OF(at, struct waiting, node), -ECONNRESET, "the daemon ends");
+}
+
+/* --- those that are there --- */
+
+/* One answer of a supervisor, for a request. */
+static void take_reply(void *context, const struct message_header *message)
+{
+    struct request *request = context;
+    struct message_reply reply;
+
+    if (message->type == MESSAGE_EXPLAINED && request->explanation_count < REGION_GPUS_MAX) {
+        memcpy(&request->explanations[request->explanation_count++], message,
+               sizeof(request->explanations[0]));
+        return;
+    }
+    if (message->type != MESSAGE_REPLY)
+        return;
+    memcpy(&reply, message, sizeof(reply));
+    finish(request, reply.status, reply.text);
+}
+
+static bool may_change(const struct request_caller *caller, const struct keeper *keeper)
+{
+    return caller->is_operator || (caller->uid != (uid_t)-1 && caller->uid == keeper->tenant.uid);
+}
+
+static int prepare_set(const struct node *node, struct request *request,
+                       const struct keeper *keeper, struct err *err)
+{
+    struct admit admit = node_admit(node);
+    struct message_set limits = request->limits;
+
+    message_init(&limits, MESSAGE_SET, sizeof(limits));
+    if (request->kind != REQUEST_CHANGE) {
+        limits.fields = MESSAGE_SET_SUSPENDED;
+        limits.is_suspended = request->kind == REQUEST_SUSPEND;
+    }
+    request->limits = limits;
+    return limits.fields & ~(uint32_t)MESSAGE_SET_SUSPENDED
+               ? admit_change(&admit, request, keeper, err)
+               : 0;
+}
+
+static void do_to_tenant(struct node *node, struct request *request)
+{
+    struct keeper *keeper = node_find(node, request->name);
+    struct message_header explain;
+    struct message_end end = {.is_forced = request->is_forced};
+    struct err err = {0};
+    int rc = 0;
+
+    if (!keeper)
+        rc = err_say(&err, ENOENT, "there is no tenant '%s'", request->name);
+    else if (request->kind != REQUEST_EXPLAIN && !may_change(&request->caller, keeper))
+        rc = err_say(&err, EPERM, "tenant '%s' belongs to somebody else", request->name);
+    else if (!keeper->line)
+        rc = err_say(&err, EAGAIN, "tenant '%s' has no supervisor at this moment", request->name);
+    else if (request->kind != REQUEST_EXPLAIN && request->kind != REQUEST_DELETE)
+        rc = prepare_set(node, request, keeper, &err);
+    if (rc < 0) {
+        finish(request, rc, err.text);
+        return;
+    }
+    message_init(&explain, MESSAGE_EXPLAIN, sizeof(explain));
+    message_init(&end, MESSAGE_END, sizeof(end));
+    if (request->kind == REQUEST_EXPLAIN)
+        talk_ask(keeper->line, &explain, take_reply, request);
+    else if (request->kind == REQUEST_DELETE)
+        talk_ask(keeper->line, &end, take_reply, request);
+    else
+        talk_ask(keeper->line, &request->limits, take_reply, request);
+}
+
+static void do_reload(const struct node *node, struct request *request)
+{
+    struct err err = {0};
+    int rc = request->caller.is_operator
+                 ? node->config.on_reload(node->config.context, &err)
+                 : err_say(&err, EPERM, "only root may have the configuration read again");
+
+    finish(request, rc, err.text);
+}
+
+void requests_do(struct node *node, struct request *request)
+{
+    if (request->kind == REQUEST_CREATE)
+        do_create(node, request);
+    else if (request->kind == REQUEST_RELOAD)
+        do_reload(node, request);
+    else
+        do_to_tenant(node, request);
+}

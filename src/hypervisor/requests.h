@@ -1,0 +1,22 @@
+#pragma once
+/*
+ * requests - does what the views ask of the daemon's loop (request.h), and keeps those that wait
+ * for room.
+ */
+struct keeper;
+struct node;
+struct request;
+
+void requests_do(struct node *node, struct request *request);
+
+/* Its first word came, or it ended before that: whoever asked for it is told. */
+void requests_finish_creation(struct keeper *keeper, int status, const char *words);
+
+/* Room may have come free, or time has passed. */
+void requests_retry_waiters(struct node *node);
+
+/* Whoever asked has gone: where it waits for room, it waits no more, and is answered. */
+void requests_cancel(struct node *node, const struct request *request);
+
+/* The daemon ends: all that waits is refused. */
+void requests_refuse_waiters(struct node *node);
