@@ -83,6 +83,16 @@ static int take(struct client_tenant *tenant, const union packet *packet)
     }
 }
 
+/* The daemon answers for a supervisor that is just being replaced: there is none, as without it. */
+static int judge_status_reply(const struct message_reply *reply, struct err *err)
+{
+    if (reply->status >= 0)
+        return 0;
+    if (reply->status == -EAGAIN || reply->status == -ECONNRESET)
+        return err_say(err, ECONNREFUSED, "%s", reply->text);
+    return err_say(err, -reply->status, "%s", reply->text);
+}
+
 int client_status(const struct runtime *runtime, const char *name, struct client_tenant *ret_tenant,
                   struct err *err)
 {
@@ -106,6 +116,8 @@ int client_status(const struct runtime *runtime, const char *name, struct client
         if (rc >= 0 && rc != MESSAGE_REPLY && take(&tenant, &packet) < 0)
             rc = err_say(err, EPROTO, "the supervisor of '%s' answered something else", name);
     } while (rc >= 0 && rc != MESSAGE_REPLY);
+    if (rc == MESSAGE_REPLY)
+        rc = judge_status_reply(&packet.reply, err);
     if (rc < 0) {
         client_tenant_fini(&tenant);
         return rc;
@@ -171,4 +183,23 @@ int client_explain(const struct runtime *runtime, const char *name,
     if (rc < 0)
         return rc;
     return read_reply(&packet, err);
+}
+
+int client_open_runtime(struct runtime *ret_runtime, struct err *err)
+{
+    CLEANUP_CLOSE int fd = -1;
+    int rc = runtime_open(ret_runtime, err);
+
+    if (!rc || node_client_connect(&fd, NULL) < 0)
+        return rc;
+    return runtime_at(ret_runtime, node_client_base(), err);
+}
+
+int client_find_runtime(struct runtime *runtime, const char *name, struct err *err)
+{
+    CLEANUP_CLOSE int fd = -1;
+
+    if (node_client_select(&fd, name, NULL) < 0)
+        return 0;
+    return runtime_at(runtime, node_client_base(), err);
 }

@@ -3,51 +3,49 @@
 #include "cli/commands.h"
 #include "cli/launch.h"
 #include "supervisor/runtime.h"
-#include "supervisor/tenant.h"
 #include "utils/log.h"
 #include "utils/parse.h"
 #include "utils/str.h"
 
+#include <errno.h>
+#include <unistd.h>
+
 /* The same GPUs as the tenant's command sees, where not all of them are allowed. */
-static const char *list_visible(const struct tenant *tenant, char *text, size_t size)
+static const char *list_visible(const struct client_tenant *tenant, char *text, size_t size)
 {
     struct str str;
-    uint32_t allowed = 0;
 
     str_init(&str, text, size);
-    for (uint32_t i = 0; i < tenant->gpu_count; i++) {
-        if (!tenant->quotas[i].is_allowed)
-            continue;
-        str_add(&str, "%s%s", allowed ? "," : "", tenant->cards[i].uuid);
-        allowed++;
-    }
-    return allowed == tenant->gpu_count ? NULL : text;
+    for (size_t i = 0; i < tenant->gpu_count; i++)
+        str_add(&str, "%s%s", i ? "," : "", tenant->gpus[i].uuid);
+    return tenant->gpu_count == tenant->tenant.gpu_count ? NULL : text;
 }
 
 static int prepare(const char *name, struct err *err)
 {
-    char control[RUNTIME_PATH_MAX], state[RUNTIME_PATH_MAX], visible[1024];
+    char control[RUNTIME_PATH_MAX], visible[1024];
     struct client_tenant status;
     struct runtime runtime;
-    struct tenant tenant;
     int rc = parse_name(name, err);
 
     if (!rc)
-        rc = runtime_open(&runtime, err);
+        rc = client_open_runtime(&runtime, err);
     if (!rc)
         rc = client_status(&runtime, name, &status, err);
     if (rc < 0)
         return rc;
+    /* Its supervisor would not have us, and we would run without any limit. */
+    if (geteuid() != 0 && geteuid() != status.tenant.uid)
+        rc = err_say(err, EPERM, "tenant '%s' belongs to somebody else", name);
+    if (!rc)
+        rc = client_find_runtime(&runtime, name, err);
+    if (!rc)
+        rc = runtime_path(&runtime, name, "control", control, err);
+    if (!rc)
+        rc = launch_set_environment(control, status.tenant.on_loss == REGION_CLOSED,
+                                    list_visible(&status, visible, sizeof(visible)), err);
     client_tenant_fini(&status);
-    rc = runtime_path(&runtime, name, "control", control, err);
-    if (!rc)
-        rc = runtime_path(&runtime, name, "state", state, err);
-    if (!rc)
-        rc = tenant_load(&tenant, state, err);
-    if (rc < 0)
-        return rc;
-    return launch_set_environment(control, tenant.on_loss == REGION_CLOSED,
-                                  list_visible(&tenant, visible, sizeof(visible)), err);
+    return rc;
 }
 
 int cmd_exec(const struct command_line *line)

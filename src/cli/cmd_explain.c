@@ -152,7 +152,7 @@ static int explain(const struct command_line *line, const char *name)
 
     if (parse_name(name, &err) < 0)
         return command_usage_error(line, "%s", err.text);
-    if (runtime_open(&runtime, &err) < 0 ||
+    if (client_open_runtime(&runtime, &err) < 0 ||
         client_explain(&runtime, name, &explanation, &err) < 0) {
         log_error("explain: %s", err.text);
         return COMMAND_FAILED;

@@ -1,3 +1,4 @@
+#include "cli/client.h"
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/listing.h"
@@ -174,7 +175,7 @@ int cmd_ps(const struct command_line *line)
     struct err err;
     int status;
 
-    if (!listing || runtime_open(&runtime, &err) < 0) {
+    if (!listing || client_open_runtime(&runtime, &err) < 0) {
         log_error("ps: %s", listing ? err.text : "out of memory");
         return COMMAND_FAILED;
     }

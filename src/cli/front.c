@@ -426,7 +426,8 @@ int front_run(struct front *front, char **argv)
         prepare_environment(front, &err) < 0 || fork_command(&run, argv, &err) < 0 ||
         wait_ready(&run, &err) < 0 || start_command(&run, argv, &err) < 0)
         return fail(&run, err.text);
-    runtime_sweep(&front->runtime); /* now that nobody waits for us */
+    if (front->kept_fd < 0)
+        runtime_sweep(&front->runtime); /* now that nobody waits for us */
     while (!run.has_ended)
         wait_events(&run, -1);
     read_failure(&run);

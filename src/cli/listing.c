@@ -40,12 +40,12 @@ static void add_kept(void *context, const char *name)
 int listing_fill(struct listing *listing, const struct runtime *runtime, struct err *err)
 {
     int rc = runtime_each(runtime, add_name, listing);
+    /* Without a daemon, or with one that does not answer, those of the directory are all. */
+    bool has_node = node_client_list(add_kept, listing, NULL) == 0;
     size_t kept = 0;
 
-    if (rc < 0)
+    if (rc < 0 && !(rc == -EACCES && has_node)) /* a directory of its user's: it has told all */
         return err_set(err, -rc, "read the tenant directory");
-    /* Without a daemon, or with one that does not answer, those of the directory are all. */
-    (void)!node_client_list(add_kept, listing, NULL);
     listing_sort(listing);
     for (size_t i = 0; i < listing->count; i++) /* the daemon's directory may be this one */
         if (!i || !str_equals(listing->names[i], listing->names[kept - 1]))

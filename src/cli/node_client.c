@@ -32,15 +32,21 @@ static int no_daemon(struct err *err)
     return err_say(err, ENOENT, "there is no daemon (vgpu-hypervisor) on this machine");
 }
 
-int node_client_connect(int *ret_fd, struct err *err)
+const char *node_client_base(void)
 {
     const char *given = getenv("VGPU_RUNTIME_DIR");
+
+    return given && *given ? given : NODE_BASE;
+}
+
+int node_client_connect(int *ret_fd, struct err *err)
+{
     CLEANUP_CLOSE int fd = -1;
     struct sock_peer peer;
     char path[112];
 
     if (load_relaxed(&state.is_silent) ||
-        !str_format(path, sizeof(path), "%s/control", given && *given ? given : NODE_BASE) ||
+        !str_format(path, sizeof(path), "%s/control", node_client_base()) ||
         sock_connect(&fd, path, CONNECT_MS, NULL) < 0)
         return no_daemon(err);
     /* Of a listening socket these are of whoever listened. */

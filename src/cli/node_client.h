@@ -10,6 +10,9 @@
 
 #include <stdbool.h>
 
+/* The directory in which the daemon is looked for. */
+const char *node_client_base(void);
+
 /* -ENOENT: there is no daemon. */
 int node_client_connect(int *ret_fd, struct err *err) MUST_CHECK;
 
