@@ -29,8 +29,9 @@ static uint32_t left_time(const struct admission_gpu *gpu)
 
 static bool fits(const struct admission_gpu *gpu, const struct admission_wish *wish)
 {
-    return gpu->is_usable && (wish->may_exceed || (wanted_bytes(gpu, wish) <= left_bytes(gpu) &&
-                                                   wanted_time(wish) <= left_time(gpu)));
+    return gpu->is_usable && !gpu->is_waited_for &&
+           (wish->may_exceed ||
+            (wanted_bytes(gpu, wish) <= left_bytes(gpu) && wanted_time(wish) <= left_time(gpu)));
 }
 
 static bool can_ever(const struct admission_gpu *gpu, const struct admission_wish *wish)
@@ -43,6 +44,8 @@ static int refuse(const struct admission_gpu *gpu, const struct admission_wish *
 {
     if (!gpu->is_usable)
         return err_say(err, ENOSPC, "GPU %u cannot be used now", gpu->nvml_index);
+    if (gpu->is_waited_for)
+        return err_say(err, ENOSPC, "somebody waits for GPU %u already", gpu->nvml_index);
     return err_say(err, ENOSPC,
                    "GPU %u has %.1f GiB and %.1f %% of its time left to guarantee; %.1f GiB and "
                    "%.1f %% were asked for",

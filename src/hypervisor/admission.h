@@ -17,7 +17,8 @@ struct admission_gpu {
     uint64_t reserved_bytes;
     uint32_t reserved_milli_percent;
     uint32_t tenant_count;
-    bool is_usable; /* neither lost nor wanted by somebody who waits for longer */
+    bool is_usable;     /* not lost */
+    bool is_waited_for; /* by somebody who was there before */
 };
 
 struct admission_wish {

@@ -46,7 +46,7 @@ static void survey_gpus(struct admission_gpu *gpus, const struct admit *admit,
     {
         const struct keeper *keeper = CONTAINER_OF(node, struct keeper, node);
 
-        if (keeper != except)
+        if (keeper != except && !keeper->is_over)
             reserve(gpus, admit, &keeper->tenant);
     }
 }
@@ -63,7 +63,7 @@ static void leave_to_waiters(struct admission_gpu *gpus, const struct admit *adm
 
         for (uint32_t i = 0; i < admit->card_count; i++)
             if (mask >> gpus[i].nvml_index & 1)
-                gpus[i].is_usable = false;
+                gpus[i].is_waited_for = true;
     }
 }
 
@@ -114,7 +114,7 @@ static void add_gpu(struct policy_wish *wish, const struct admit *admit,
     {
         const struct keeper *keeper = CONTAINER_OF(node, struct keeper, node);
 
-        if (keeper != except && keeper->tenant.uid == tenant->uid)
+        if (keeper != except && !keeper->is_over && keeper->tenant.uid == tenant->uid)
             sum_up(sum, &keeper->tenant, card);
     }
 }
@@ -127,7 +127,7 @@ static uint32_t count_tenants(const struct admit *admit, uint32_t uid, const str
     {
         const struct keeper *keeper = CONTAINER_OF(node, struct keeper, node);
 
-        count += keeper != except && keeper->tenant.uid == uid;
+        count += keeper != except && !keeper->is_over && keeper->tenant.uid == uid;
     }
     return count;
 }

@@ -256,6 +256,8 @@ static int on_list(struct caller *caller)
     {
         const struct keeper *keeper = CONTAINER_OF(at, struct keeper, node);
 
+        if (keeper->is_over)
+            continue;
         (void)str_format(message.name, sizeof(message.name), "%s",
                          keeper->tenant.name); /* same size */
         send_to(caller, &message.header);

@@ -3,6 +3,7 @@
 #include "ipc/ledger.h"
 #include "supervisor/process.h"
 #include "supervisor/runtime.h"
+#include "supervisor/supervise.h"
 #include "utils/clock.h"
 #include "utils/log.h"
 #include "utils/shm.h"
@@ -21,6 +22,7 @@
 #define FAILURES_MOST  3u
 #define SHORT_LIFE_NS  NS_PER_SEC
 #define SILENCE_NS     (TALK_ANSWER_MS * NS_PER_MS)
+#define BEGIN_NS       (10 * NS_PER_SEC) /* a new supervisor's first word, on a busy machine */
 #define PROCESSES_STEP 16u
 #define PROCESSES_MOST 65536u
 
@@ -342,11 +344,15 @@ static void judge(struct keeper *keeper)
         return;
     }
     if (keeper->is_child) { /* only the line was lost */
-        if (open_lines(keeper) < 0)
+        if (!keeper->is_over && open_lines(keeper) < 0)
             judge_soon(keeper, 10 * RETRY_MS);
         return;
     }
     close_lines(keeper);
+    if (keeper->is_over) {
+        end(keeper, 0);
+        return;
+    }
     if (keeper->state == SNAPSHOT_STARTING && keeper->failures) {
         runtime_remove(keeper->config->runtime, keeper->tenant.name);
         end(keeper, -EIO);
@@ -502,11 +508,14 @@ int keeper_observe(struct keeper **ret_keeper, const struct keeper_config *confi
     return 0;
 }
 
+/* Of one that a former daemon started and that never answered us, its lock tells. */
 static pid_t supervisor_pid(const struct keeper *keeper)
 {
     if (keeper->is_child)
         return keeper->process.pid;
-    return keeper->has_status ? keeper->status.tenant.supervisor_pid : 0;
+    if (keeper->has_status)
+        return keeper->status.tenant.supervisor_pid;
+    return runtime_find_holder(keeper->config->runtime, keeper->tenant.name, SUPERVISE_COMM);
 }
 
 /* It cannot keep to what it promised its tenant: its successor can. */
@@ -524,15 +533,17 @@ static void end_supervisor(const struct keeper *keeper, const char *why)
 
 void keeper_look(struct keeper *keeper, uint64_t now_ns)
 {
+    bool is_beginning = keeper->is_child &&
+                        (keeper->state == SNAPSHOT_STARTING || keeper->state == SNAPSHOT_ORPHANED);
     struct message_header ask;
 
-    if (!keeper->watch || keeper->state == SNAPSHOT_ORPHANED)
+    if (!keeper->watch || (keeper->state == SNAPSHOT_ORPHANED && !keeper->asked_ns))
         return;
     if (keeper->asked_ns && now_ns > keeper->asked_ns + SILENCE_NS && keeper->is_observed) {
         judge_soon(keeper, 0);
         return;
     }
-    if (keeper->asked_ns && now_ns > keeper->asked_ns + SILENCE_NS) {
+    if (keeper->asked_ns && now_ns > keeper->asked_ns + (is_beginning ? BEGIN_NS : SILENCE_NS)) {
         end_supervisor(keeper, "does not answer");
         keeper->asked_ns = 0;
         if (!keeper->is_child)
@@ -555,6 +566,21 @@ void keeper_look_at_child(const struct keeper *keeper)
     if (keeper->is_child &&
         waitid(P_PID, (id_t)keeper->process.pid, &info, WSTOPPED | WNOHANG) == 0 && info.si_pid)
         end_supervisor(keeper, "was stopped");
+}
+
+bool keeper_has_ended(const struct keeper *keeper)
+{
+    return keeper->is_over || !runtime_is_there(keeper->config->runtime, keeper->tenant.name);
+}
+
+void keeper_set_over(struct keeper *keeper)
+{
+    if (keeper->is_over)
+        return;
+    keeper->is_over = true;
+    close_lines(keeper);
+    if (!keeper->is_child) /* else its exit comes */
+        judge_soon(keeper, 0);
 }
 
 void keeper_free(struct keeper *keeper)

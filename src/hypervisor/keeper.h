@@ -48,6 +48,7 @@ struct keeper {
     struct tenant tenant; /* as it was made, or as its state file said */
     enum snapshot_state state;
     bool has_status, is_child, is_gone;
+    bool is_over;         /* its supervisor has given the name back, and ends */
     bool is_observed;     /* somebody else's: looked at, and nothing is done to it */
     bool is_successor;    /* the next supervisor finds what a former one has left */
     uv_process_t process; /* while is_child */
@@ -89,6 +90,11 @@ void keeper_look(struct keeper *keeper, uint64_t now_ns);
 
 /* A child has changed its state: one that was stopped cannot keep its promises, and is replaced. */
 void keeper_look_at_child(const struct keeper *keeper);
+
+/* Whether its supervisor has given the name back, which is before it has ended. */
+bool keeper_has_ended(const struct keeper *keeper);
+/* It has: what is at that name from now on is another's, and is left alone. */
+void keeper_set_over(struct keeper *keeper);
 
 /* The tenant and its supervisor stay as they are. */
 void keeper_free(struct keeper *keeper);

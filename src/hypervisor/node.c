@@ -10,6 +10,7 @@
 #include "hypervisor/survey.h"
 #include "supervisor/gpus.h"
 #include "utils/clock.h"
+#include "utils/file.h"
 #include "utils/log.h"
 #include "utils/paths.h"
 #include "utils/str.h"
@@ -31,7 +32,7 @@ struct keeper *node_find(const struct node *node, const char *name)
     {
         struct keeper *keeper = CONTAINER_OF(at, struct keeper, node);
 
-        if (str_equals(keeper->tenant.name, name))
+        if (!keeper->is_over && str_equals(keeper->tenant.name, name))
             return keeper;
     }
     return NULL;
@@ -321,6 +322,7 @@ int node_new(struct node **ret_node, const struct node_config *config, struct er
 
     if (!node)
         return err_set(err, ENOMEM, "allocate the node");
+    file_allow_many(); /* five for each tenant */
     node->config = *config;
     list_init(&node->keepers);
     list_init(&node->waiting);

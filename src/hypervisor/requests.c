@@ -51,14 +51,28 @@ static void choose_engine(const struct node *node, struct tenant *tenant)
             tenant->engine = REGION_ENGINE_MEMORY_ONLY;
 }
 
+/* A supervisor gives name and room back before it has ended: its front waits for no more. */
+static void note_ends(const struct node *node)
+{
+    LIST_EACH(at, &node->keepers)
+    {
+        struct keeper *keeper = CONTAINER_OF(at, struct keeper, node);
+
+        if (keeper_has_ended(keeper))
+            keeper_set_over(keeper);
+    }
+}
+
 static int create(struct node *node, struct request *request, const struct list *waiter,
                   struct err *err)
 {
     struct admit admit = node_admit(node);
-    struct keeper *keeper;
+    struct keeper *keeper, *former;
     struct tenant tenant;
-    int rc = admit_create(&admit, request, waiter, &tenant, err);
+    int rc;
 
+    note_ends(node);
+    rc = admit_create(&admit, request, waiter, &tenant, err);
     if (rc < 0)
         return rc;
     choose_engine(node, &tenant);
@@ -68,6 +82,9 @@ static int create(struct node *node, struct request *request, const struct list 
     request->answer_gpu_mask = mask_of(&tenant);
     (void)str_format(request->answer_name, sizeof(request->answer_name), "%s",
                      tenant.name); /* same size */
+    former = node_find(node, tenant.name);
+    if (former)
+        keeper_set_over(former); /* it has ended meanwhile, else the name were taken */
     keeper->owner_data = request;
     list_append(&node->keepers, &keeper->node);
     node_changed(node);

@@ -11,6 +11,7 @@
 #include "utils/str.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -24,6 +25,7 @@ struct peer {
     int fd;
     uv_poll_t poll;
     struct region_control *control; /* NULL before WELCOME */
+    bool is_beyond;                 /* one more than the controller can look at */
 };
 
 struct peers {
@@ -32,6 +34,7 @@ struct peers {
     struct controller *controller;
     char own_name[64];
     struct list head;
+    uint32_t room; /* left by those that have gone, for some that are beyond */
     uv_timer_t timer;
 };
 
@@ -47,6 +50,7 @@ static void drop(struct peer *peer)
 {
     if (peer->control) {
         controller_remove_peer(peer->peers->controller, peer->control);
+        peer->peers->room++;
         shm_unmap(peer->control, sizeof(*peer->control));
     }
     peer->control = NULL;
@@ -93,6 +97,10 @@ static void on_readable(uv_poll_t *handle, int status, int events)
         attr_close(&fds.values[0]);
     if (rc >= 0)
         return;
+    if (rc == -ENOSPC) {
+        peer->is_beyond = true; /* until one of those that are looked at leaves */
+        return;
+    }
     /* Its supervisor has ended, and its successor may be there already; or it is one that we do not
      * understand, which is tried again at the next scan. */
     if (peer->control)
@@ -154,6 +162,16 @@ static int look_at(void *context, const char *name)
 
 static void scan(struct peers *peers)
 {
+    LIST_EACH_SAFE(node, following, &peers->head)
+    {
+        struct peer *peer = CONTAINER_OF(node, struct peer, node);
+
+        if (peers->room && peer->is_beyond) {
+            drop(peer); /* it is asked again */
+            peers->room--;
+        }
+    }
+    peers->room = 0;
     if (runtime_each(peers->runtime, look_at, peers) < 0)
         log_debug("the tenant directory cannot be read");
 }

@@ -47,9 +47,14 @@ int runtime_find(struct runtime *ret_runtime, struct err *err)
     return rc;
 }
 
+/* A shared one was perhaps made by a `vgpu run` before there was a daemon, or with a umask. */
 static int make_directory(const struct runtime *runtime, const char *path, struct err *err)
 {
-    return file_make_own_dir(path, runtime->is_shared ? 0711 : 0700, err);
+    int rc = file_make_own_dir(path, runtime->is_shared ? 0711 : 0700, err);
+
+    if (!rc && runtime->is_shared && chmod(path, 0711) < 0)
+        return err_set(err, errno, "open '%s' to its tenants", path);
+    return rc;
 }
 
 static int make_base(const struct runtime *runtime, struct err *err)
@@ -228,6 +233,22 @@ int runtime_each(const struct runtime *runtime, runtime_visit *visit, void *cont
             rc = visit(context, entry->d_name);
     (void)closedir(dir);
     return rc;
+}
+
+bool runtime_is_there(const struct runtime *runtime, const char *name)
+{
+    char state[RUNTIME_PATH_MAX];
+
+    return runtime_path(runtime, name, "state", state, NULL) == 0 &&
+           (access(state, F_OK) == 0 || errno != ENOENT);
+}
+
+pid_t runtime_find_holder(const struct runtime *runtime, const char *name, const char *comm)
+{
+    char lock[RUNTIME_PATH_MAX];
+
+    return runtime_path(runtime, name, "lock", lock, NULL) == 0 ? process_find_holder(lock, comm)
+                                                                : 0;
 }
 
 static int sweep(void *context, const char *name)

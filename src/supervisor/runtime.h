@@ -14,6 +14,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #define RUNTIME_PATH_MAX 108 /* a socket's path must fit into sun_path */
 
@@ -57,6 +58,12 @@ int runtime_claim(const struct runtime *runtime, const char *name, bool adopt, i
 
 /* Removes what a tenant left; whoever calls holds its lock or knows that nobody does. */
 void runtime_remove(const struct runtime *runtime, const char *name);
+
+/* Whether there is a tenant of that name, with or without a supervisor. */
+bool runtime_is_there(const struct runtime *runtime, const char *name);
+
+/* The process of that name that holds the tenant's lock; 0: none that we may look at. */
+pid_t runtime_find_holder(const struct runtime *runtime, const char *name, const char *comm);
 
 /* Calls back for each name in the directory, until that returns other than 0, which it returns. */
 typedef int runtime_visit(void *context, const char *name);

@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #define TITLE_MAX 4096
@@ -26,23 +25,12 @@ static void set_title(const char *name)
     char title[TITLE_MAX], *words = program_invocation_name;
     ssize_t length = file_read("/proc/self/cmdline", title, sizeof(title), NULL);
 
-    (void)prctl(PR_SET_NAME, "vgpu-supervisor");
+    (void)prctl(PR_SET_NAME, SUPERVISE_COMM);
     if (length <= 0 || length >= TITLE_MAX - 1 || strcmp(title, words) != 0)
         return;
     (void)str_format(title, sizeof(title), "vgpu supervise %s", name); /* fits */
     memset(words, 0, (size_t)length);
     (void)str_format(words, (size_t)length, "%s", title); /* cut at worst */
-}
-
-/* A duplicate for each of the driver's files that the tenant has open, and a socket a process. */
-static void allow_files(void)
-{
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-        return;
-    limit.rlim_cur = limit.rlim_max;
-    (void)setrlimit(RLIMIT_NOFILE, &limit); /* up to there it is always allowed */
 }
 
 static void open_log(const char *path, bool is_verbose)
@@ -109,7 +97,7 @@ int supervise(const struct supervise *supervise)
     int rc;
 
     leave_terminal(supervise->words_fd);
-    allow_files();
+    file_allow_many(); /* duplicates of the driver's files, and a socket a process */
     make_room();
     open_log(supervise->log_path, supervise->is_verbose);
     rc = runtime_path(supervise->runtime, supervise->name, "state", state, &err);

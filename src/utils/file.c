@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -83,4 +84,14 @@ int file_make_own_dir(const char *path, mode_t mode, struct err *err)
         return err_say(err, EPERM,
                        "directory '%s' is open to others, which makes it unsafe (chmod 700)", path);
     return 0;
+}
+
+void file_allow_many(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit); /* up to there it is always allowed */
 }

@@ -22,3 +22,6 @@ int file_make_own_dir(const char *path, mode_t mode, struct err *err) MUST_CHECK
 
 /* Writes all of it, however often that is cut short. Returns 0 or a negative errno. */
 int file_write_all(int fd, const char *content, size_t size) MUST_CHECK;
+
+/* Raises the number of descriptors that this process may have to the most that it may be. */
+void file_allow_many(void);
