@@ -36,6 +36,7 @@ on_simulator() {
     if [ "${VGPU_TEST_INSIDE:-}" != "$TEST" ]; then
         VGPU_TEST_INSIDE=$TEST exec vgpu sim "$@" -- sh "$0"
     fi
+    [ "${VGPU_TEST_DAEMON:-}" != 1 ] || start_daemon
 }
 
 TMP=$(mktemp -d /tmp/vgXXXXXX)
@@ -99,6 +100,9 @@ wait_for() {
         sleep 0.02
     done
 }
+
+# tenant_folders: the names of those that there are, in a line.
+tenant_folders() { find "$VGPU_RUNTIME_DIR/tenants" -mindepth 1 -maxdepth 1 -printf '%f\n' | sort | xargs; }
 
 is_gone() { ! kill -0 "$1" 2>/dev/null; }
 
@@ -281,6 +285,42 @@ now_ns() { echo $(($(date +%s%N) - CLOCKS_APART_NS)); }
 is_at() {
     tail -n 1 "$1" | awk -v least="$2" -v most="$3" -v since="${4:-0}" \
         '{ ok = $2 > least && $2 < most && $1 >= since } END { exit !ok }'
+}
+
+# --- the daemon ---
+
+# Not on a port of the machine, which other tests' daemons may have: HTTP is at the socket `api` alone.
+API_LISTEN_ADDR=
+export API_LISTEN_ADDR
+
+# start_daemon [COMMAND...]: `vgpu-hypervisor` (run by the command) on this runtime directory, its number in $PID_daemon; its words are added to
+# $TMP/daemon.log, also those of later ones. Waits until it answers.
+start_daemon() {
+    "$@" vgpu-hypervisor >>"$TMP/daemon.out" 2>>"$TMP/daemon.log" &
+    PID_daemon=$!
+    PIDS="$PIDS $PID_daemon"
+    wait_for 10 daemon_answers || fail "the daemon answers"
+}
+
+# kill_daemon: as if it had crashed. The shell's own word about that goes to a file.
+kill_daemon() {
+    kill -KILL "$PID_daemon"
+    wait "$PID_daemon" 2>/dev/null
+    forget_pid "$PID_daemon"
+}
+
+# forget_pid PID: it is not to be killed on exit: the number may be somebody else's then.
+forget_pid() {
+    forget_left=
+    for forget_each in $PIDS; do
+        [ "$forget_each" = "$1" ] || forget_left="$forget_left $forget_each"
+    done
+    PIDS=$forget_left
+}
+
+# daemon_answers: it has read what there was, and listens: an answer of another process is none.
+daemon_answers() {
+    [ -S "$VGPU_RUNTIME_DIR/control" ] && "$ROOT/tests/e2e/node_ask.py" list >/dev/null
 }
 
 # settled_ms TRACE CAP NS: how long after the instant a new cap held, from a trace of 20 ms windows: from there
