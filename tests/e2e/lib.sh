@@ -295,6 +295,7 @@ export API_LISTEN_ADDR
 
 # start_daemon [COMMAND...]: `vgpu-hypervisor` (run by the command) on this runtime directory, its number in $PID_daemon; its words are added to
 # $TMP/daemon.log, also those of later ones. Waits until it answers.
+# shellcheck disable=SC2120 # most pass none
 start_daemon() {
     "$@" vgpu-hypervisor >>"$TMP/daemon.out" 2>>"$TMP/daemon.log" &
     PID_daemon=$!
