@@ -177,6 +177,7 @@ static void explain(struct request *request)
                                             .duty_milli_percent = MESSAGE_UNKNOWN,
                                             .slice_us = 2000,
                                             .window_ns = 100 * NS_PER_MS,
+                                            .planned_ns = 1,
                                             .balance_ns = -5,
                                             .tenant_count = 2,
                                             .neighbour_count = 1};
