@@ -147,13 +147,17 @@ void api_views_tenant(struct http_request *request, void *context)
 void api_views_events(struct http_request *request, void *context)
 {
     const struct api *api = context;
+    const struct event_stream_words words = {
+        .after = http_request_query(request, "after"),
+        .last_event_id = http_request_field(request, "Last-Event-ID"),
+        .samples_hz = http_request_query(request, "samples_hz"),
+        .follow = http_request_query(request, "follow"),
+    };
     struct event_stream_start start;
     struct http_stream *stream;
     struct err err;
 
-    if (event_stream_parse(&start, http_request_query(request, "after"),
-                           http_request_query(request, "samples_hz"),
-                           http_request_field(request, "Last-Event-ID"), &err) < 0) {
+    if (event_stream_parse(&start, &words, &err) < 0) {
         http_reply_problem(request, 400, "bad-value", "%s", err.text);
         return;
     }

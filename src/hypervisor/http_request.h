@@ -72,11 +72,14 @@ struct http_later {
 
 void http_reply_later(struct http_request *request, struct http_later *later, uint64_t timeout_ns);
 
+#define HTTP_STREAM_END     (-1)
+#define HTTP_STREAM_DROPPED (-2) /* the end, because the reader fell behind: it is counted */
+
 /* Bytes that come over time: the beginning of a struct of the handler's, which owns it. */
 struct http_stream {
     /*
      * On the HTTP thread, whenever the connection can take bytes: their number, 0 (nothing now: ask
-     * again at *ret_wake_ns of CLOCK_MONOTONIC, or after a kick), or -1 (the end).
+     * again at *ret_wake_ns of CLOCK_MONOTONIC, or after a kick), or one of HTTP_STREAM_*.
      */
     ssize_t (*read)(struct http_stream *stream, char *buffer, size_t size, uint64_t *ret_wake_ns);
     void (*release)(struct http_stream *stream); /* exactly once */
