@@ -105,6 +105,9 @@ struct http_request *http_request_new(struct http_server *server, struct MHD_Con
                                       const char *target);
 void http_request_free(struct http_request *request);
 
+/* It ends because its client took nothing, or sent nothing, for the idle time. */
+void http_request_tell_timeout(struct http_request *request);
+
 /*
  * One call of the library's for it: first with the header, then for each piece of the body, at last
  * with none. Returns false where the connection has to be closed.

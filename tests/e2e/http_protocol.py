@@ -27,7 +27,7 @@ def check_methods(fake):
     ok('405 is a problem', wrong.is_problem)
     for method in ('BREW', 'get', 'CONNECT', 'TRACE'):
         same(f'{method} is 405', fake.ask(method, '/healthz').status, 405)
-    for path in ('/', '/api/v1', '/api/v1/', '/healthz/', '//healthz', f'{TENANTS}/', f'{TENANTS}/a/b',
+    for path in ('/index.html', '/api/v1', '/api/v1/', '/healthz/', '//healthz', f'{TENANTS}/', f'{TENANTS}/a/b',
                  f'{TENANTS}/alpha%2Fexplain', '/api/v1/../../healthz'):
         status = fake.ask('GET', path).status
         ok(f'{path} is not there', status in (400, 404), status)

@@ -1,6 +1,7 @@
 /*
- * The HTTP server over a backend of its own making: two GPUs and three tenants, one of which has
- * values that nobody knows. Protocol tests talk to it without a daemon.
+ * The HTTP server, with the pages and the metrics, over a backend of its own making: two GPUs and
+ * three tenants, one of which has values that nobody knows. Protocol tests talk to it without a
+ * daemon.
  *
  *     http_fake [--tokens FILE] ADDRESS...     listens, says "port N" a TCP address, then "ready"
  *     http_fake --routes                       prints METHOD PATH of each route
@@ -19,8 +20,10 @@
 #include "hypervisor/api_routes.h"
 #include "hypervisor/backend.h"
 #include "hypervisor/event_log.h"
+#include "hypervisor/http_pages.h"
 #include "hypervisor/http_request.h"
 #include "hypervisor/http_server.h"
+#include "hypervisor/metrics_own.h"
 #include "hypervisor/request.h"
 #include "hypervisor/snapshot.h"
 #include "hypervisor/token_file.h"
@@ -225,6 +228,11 @@ static void post(void *context, struct request *request)
     (void)pthread_mutex_unlock(&fake.lock);
 }
 
+static void fill_own(void *context, struct metrics_own *own)
+{
+    own->samples = 7;
+}
+
 static void release_held(void)
 {
     (void)pthread_mutex_lock(&fake.lock);
@@ -332,6 +340,8 @@ int main(int count, char **arguments)
     struct http_server_options options = {.idle_seconds = 2, .request_seconds = 4};
     struct http_server *server;
     struct event_log *events;
+    struct http_pages_context context = {&fake.backend, fill_own, NULL, true};
+    struct http_pages *pages;
     struct api *api;
     struct err err;
 
@@ -340,7 +350,8 @@ int main(int count, char **arguments)
         fail(&err);
     fake.backend = (struct backend){get_snapshot, post, events, NULL};
     renew_snapshot();
-    if (api_new(&api, &fake.backend, server, &err) < 0)
+    if (api_new(&api, &fake.backend, server, &err) < 0 ||
+        http_pages_new(&pages, server, &context, &err) < 0)
         fail(&err);
     if (count == 2 && str_equals(arguments[1], "--routes")) {
         print_routes(server);
@@ -350,6 +361,7 @@ int main(int count, char **arguments)
     }
     http_server_stop(server);
     printf("stopped\n");
+    http_pages_free(pages);
     api_free(api);
     http_server_free(server);
     release_held(); /* later than the server's end, as the loop may be */
