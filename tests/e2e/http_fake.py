@@ -128,6 +128,11 @@ class Fake:
                 self.process.wait()
         return self.process.returncode, time.monotonic() - begin
 
+    def metric(self, name):
+        """The value of a metric of the node's."""
+        lines = self.ask('GET', '/metrics').body.decode().splitlines()
+        return next(float(line.split()[1]) for line in lines if line.startswith(name + '{'))
+
     def memory_kib(self):
         with open(f'/proc/{self.process.pid}/status') as file:
             return next(int(line.split()[1]) for line in file if line.startswith('VmRSS'))

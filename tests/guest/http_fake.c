@@ -1,6 +1,7 @@
 /*
- * The HTTP server over a backend of its own making: two GPUs and three tenants, one of which has
- * values that nobody knows. Protocol tests talk to it without a daemon.
+ * The HTTP server, with the pages and the metrics, over a backend of its own making: two GPUs and
+ * three tenants, one of which has values that nobody knows. Protocol tests talk to it without a
+ * daemon.
  *
  *     http_fake [--tokens FILE] ADDRESS...     listens, says "port N" a TCP address, then "ready"
  *     http_fake --routes                       prints METHOD PATH of each route
@@ -19,8 +20,10 @@
 #include "hypervisor/api_routes.h"
 #include "hypervisor/backend.h"
 #include "hypervisor/event_log.h"
+#include "hypervisor/http_pages.h"
 #include "hypervisor/http_request.h"
 #include "hypervisor/http_server.h"
+#include "hypervisor/metrics_own.h"
 #include "hypervisor/request.h"
 #include "hypervisor/snapshot.h"
 #include "hypervisor/token_file.h"
@@ -177,6 +180,7 @@ static void explain(struct request *request)
                                             .duty_milli_percent = MESSAGE_UNKNOWN,
                                             .slice_us = 2000,
                                             .window_ns = 100 * NS_PER_MS,
+                                            .planned_ns = 1,
                                             .balance_ns = -5,
                                             .tenant_count = 2,
                                             .neighbour_count = 1};
@@ -222,6 +226,11 @@ static void post(void *context, struct request *request)
     else
         finish(request);
     (void)pthread_mutex_unlock(&fake.lock);
+}
+
+static void fill_own(void *context, struct metrics_own *own)
+{
+    own->samples = 7;
 }
 
 static void release_held(void)
@@ -331,6 +340,8 @@ int main(int count, char **arguments)
     struct http_server_options options = {.idle_seconds = 2, .request_seconds = 4};
     struct http_server *server;
     struct event_log *events;
+    struct http_pages_context context = {&fake.backend, fill_own, NULL, true};
+    struct http_pages *pages;
     struct api *api;
     struct err err;
 
@@ -339,7 +350,8 @@ int main(int count, char **arguments)
         fail(&err);
     fake.backend = (struct backend){get_snapshot, post, events, NULL};
     renew_snapshot();
-    if (api_new(&api, &fake.backend, server, &err) < 0)
+    if (api_new(&api, &fake.backend, server, &err) < 0 ||
+        http_pages_new(&pages, server, &context, &err) < 0)
         fail(&err);
     if (count == 2 && str_equals(arguments[1], "--routes")) {
         print_routes(server);
@@ -349,6 +361,7 @@ int main(int count, char **arguments)
     }
     http_server_stop(server);
     printf("stopped\n");
+    http_pages_free(pages);
     api_free(api);
     http_server_free(server);
     release_held(); /* later than the server's end, as the loop may be */
