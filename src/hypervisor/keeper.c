@@ -64,6 +64,21 @@ static void note_limits(struct keeper *keeper, const struct message_status_gpu *
     }
 }
 
+/* Of somebody else's tenant nothing else is known. */
+static void note_gpus(struct keeper *keeper)
+{
+    const struct keeper_status *status = &keeper->status;
+
+    keeper->tenant.gpu_count = status->gpu_count;
+    for (uint32_t i = 0; i < status->gpu_count; i++) {
+        struct gpus_card *card = &keeper->tenant.cards[i];
+
+        (void)str_format(card->uuid, sizeof(card->uuid), "%s", status->gpus[i].uuid); /* same */
+        card->nvml_index = status->gpus[i].nvml_index;
+        keeper->tenant.quotas[i].is_allowed = 1;
+    }
+}
+
 static void complete(struct keeper *keeper)
 {
     struct keeper_status whole = keeper->coming;
@@ -71,17 +86,21 @@ static void complete(struct keeper *keeper)
 
     keeper->coming = keeper->status;
     keeper->status = whole;
-    reset(&keeper->coming);
     keeper->has_status = true;
     keeper->is_successor = true;
+    if (keeper->asked_ns)
+        keeper->known_ns = keeper->asked_ns;
     keeper->asked_ns = 0;
+    if (keeper->is_observed)
+        note_gpus(keeper);
     keeper->state = whole.tenant.state == MESSAGE_SUSPENDED ? SNAPSHOT_SUSPENDED : SNAPSHOT_RUNNING;
     keeper->tenant.is_suspended = keeper->state == SNAPSHOT_SUSPENDED;
     for (uint32_t i = 0; i < whole.gpu_count; i++)
         note_limits(keeper, &whole.gpus[i]);
     if (is_first)
         keeper->config->on_ready(keeper->config->context, keeper);
-    keeper->config->on_change(keeper->config->context, keeper);
+    keeper->config->on_change(keeper->config->context, keeper, &keeper->coming);
+    reset(&keeper->coming);
 }
 
 static void on_news(void *context, const struct message_header *message)
@@ -318,6 +337,10 @@ static void judge(struct keeper *keeper)
 {
     struct err err;
 
+    if (keeper->is_observed) {
+        end(keeper, 0);
+        return;
+    }
     if (keeper->is_child) { /* only the line was lost */
         if (open_lines(keeper) < 0)
             judge_soon(keeper, 10 * RETRY_MS);
@@ -461,6 +484,24 @@ int keeper_take_over(struct keeper **ret_keeper, const struct keeper_config *con
     return 0;
 }
 
+int keeper_observe(struct keeper **ret_keeper, const struct keeper_config *config, const char *name,
+                   uid_t uid, struct err *err)
+{
+    struct keeper *keeper = allocate(config, name);
+
+    if (!keeper)
+        return err_set(err, ENOMEM, "look at tenant '%s'", name);
+    keeper->is_observed = true;
+    keeper->tenant.uid = uid;
+    keeper->state = SNAPSHOT_STARTING;
+    if (open_lines(keeper) < 0) {
+        keeper_free(keeper);
+        return err_say(err, ECONNREFUSED, "tenant '%s' has nobody who answers", name);
+    }
+    *ret_keeper = keeper;
+    return 0;
+}
+
 static pid_t supervisor_pid(const struct keeper *keeper)
 {
     if (keeper->is_child)
@@ -487,6 +528,10 @@ void keeper_look(struct keeper *keeper, uint64_t now_ns)
 
     if (!keeper->watch || keeper->state == SNAPSHOT_ORPHANED)
         return;
+    if (keeper->asked_ns && now_ns > keeper->asked_ns + SILENCE_NS && keeper->is_observed) {
+        judge_soon(keeper, 0);
+        return;
+    }
     if (keeper->asked_ns && now_ns > keeper->asked_ns + SILENCE_NS) {
         end_supervisor(keeper, "does not answer");
         keeper->asked_ns = 0;

@@ -20,18 +20,6 @@
 struct runtime;
 struct keeper;
 
-struct keeper_config {
-    uv_loop_t *loop;
-    const struct runtime *runtime;
-    const char *program;                                     /* vgpu-supervisor */
-    void (*on_change)(void *context, struct keeper *keeper); /* its status is a new one */
-    void (*on_ready)(void *context, struct keeper *keeper);  /* the first one came */
-    void (*on_lost)(void *context, struct keeper *keeper); /* its supervisor is; another follows */
-    /* `status` 0: no process was left, or it was ended; else -EIO: its supervisor never began. */
-    void (*on_end)(void *context, struct keeper *keeper, int status);
-    void *context;
-};
-
 /* What a supervisor says of its tenant, whole. */
 struct keeper_status {
     struct message_status_tenant tenant;
@@ -41,12 +29,26 @@ struct keeper_status {
     uint32_t process_count, process_room;
 };
 
+struct keeper_config {
+    uv_loop_t *loop;
+    const struct runtime *runtime;
+    const char *program; /* vgpu-supervisor */
+    /* Its status is a new one; `before` (all zero for the first) goes afterwards. */
+    void (*on_change)(void *context, struct keeper *keeper, const struct keeper_status *before);
+    void (*on_ready)(void *context, struct keeper *keeper); /* the first one came */
+    void (*on_lost)(void *context, struct keeper *keeper);  /* its supervisor is; another follows */
+    /* `status` 0: no process was left, or it was ended; else -EIO: its supervisor never began. */
+    void (*on_end)(void *context, struct keeper *keeper, int status);
+    void *context;
+};
+
 struct keeper {
     struct list node; /* the owner's */
     const struct keeper_config *config;
     struct tenant tenant; /* as it was made, or as its state file said */
     enum snapshot_state state;
     bool has_status, is_child, is_gone;
+    bool is_observed;     /* somebody else's: looked at, and nothing is done to it */
     bool is_successor;    /* the next supervisor finds what a former one has left */
     uv_process_t process; /* while is_child */
     uv_timer_t retry;
@@ -54,6 +56,7 @@ struct keeper {
     int lock_fd, ledger_fd, listen_fd; /* -1: a former daemon's tenant, whose supervisor lives */
     struct talk *watch, *line;
     uint64_t started_ns, asked_ns; /* asked_ns 0: no status is waited for */
+    uint64_t known_ns;             /* when the newest status was asked for */
     uint32_t failures;             /* supervisors in a row that ended at once */
     uint32_t restarts;
     struct keeper_status status, coming;
@@ -73,6 +76,13 @@ int keeper_create(struct keeper **ret_keeper, const struct keeper_config *config
  */
 int keeper_take_over(struct keeper **ret_keeper, const struct keeper_config *config,
                      const char *name, struct err *err) MUST_CHECK;
+
+/*
+ * Looks at a tenant of somebody else's `vgpu run` (of user `uid`), whose directory and supervisor
+ * may be hostile: nothing of it is read but what comes over its socket, and nothing is done to it.
+ */
+int keeper_observe(struct keeper **ret_keeper, const struct keeper_config *config, const char *name,
+                   uid_t uid, struct err *err) MUST_CHECK;
 
 /* Once a second: asks for its status, and ends a supervisor that does not answer. */
 void keeper_look(struct keeper *keeper, uint64_t now_ns);

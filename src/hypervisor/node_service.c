@@ -4,6 +4,7 @@
 #include "hypervisor/node.h"
 #include "hypervisor/notify.h"
 #include "hypervisor/snapshot.h"
+#include "hypervisor/views.h"
 #include "utils/clock.h"
 
 #include <string.h>
@@ -11,6 +12,7 @@
 struct service {
     struct daemon *daemon;
     struct node *node;
+    struct views *views;
     uv_poll_t signals;
     uv_timer_t watchdog;
     bool is_announced; /* READY=1 was told */
@@ -35,7 +37,13 @@ static void on_reload(void *context, const struct config *newer, const struct co
 {
     struct service *service = context;
 
-    node_set_policy(service->node, &newer->policy, newer->queue_seconds);
+    node_configure(service->node, &(struct node_config){
+                                      .policy = &newer->policy,
+                                      .queue_ns = newer->queue_seconds,
+                                      .standalone_patterns = newer->standalone_directories,
+                                      .foreign_policy = newer->foreign_policy,
+                                  });
+    views_reload(service->views, newer);
 }
 
 static void on_stop(void *context)
@@ -81,6 +89,8 @@ static void on_look(void *context, struct snapshot *snapshot)
     bool is_there = journal_get_fault(text, sizeof(text));
 
     node_set_fault(service->node, is_there, "disk", text);
+    if (service->views)
+        views_look(service->views, snapshot);
     announce(service, snapshot);
 }
 
@@ -110,6 +120,8 @@ int node_service_run(struct daemon *daemon, struct err *err)
         .policy = &config->policy,
         .queue_ns = config->queue_seconds,
         .look_ms = config->sample_interval_ms,
+        .standalone_patterns = config->standalone_directories,
+        .foreign_policy = config->foreign_policy,
         .on_reload = on_request,
         .on_look = on_look,
         .context = &service,
@@ -121,8 +133,11 @@ int node_service_run(struct daemon *daemon, struct err *err)
     daemon_set_handlers(daemon, &(struct daemon_handlers){on_reload, on_stop, &service});
     rc = watch(&service, err);
     if (!rc)
+        rc = views_new(&service.views, service.node, config, err);
+    if (!rc)
         node_run(service.node);
     daemon_set_handlers(daemon, &(struct daemon_handlers){NULL, NULL, NULL});
+    views_free(service.views);
     node_free(service.node);
     return rc;
 }
