@@ -7,8 +7,8 @@ import subprocess
 import threading
 import time
 
-from http_fake import (IS_SANITIZED, EXPIRED, EXPIRED_POD, Fake, OPERATOR, OTHER_POD, POD, READER, done, measured, ok, ok_memory,
-                       read_answer, same)
+from http_fake import (EXPIRED, EXPIRED_POD, Fake, IS_SANITIZED, OPERATOR, OTHER_POD, POD, READER, done, measured,
+                       ok, ok_memory, read_answer, same)
 from openapi import DOCUMENT, check_answer, faults
 
 GIB = 1 << 30
