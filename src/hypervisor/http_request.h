@@ -32,6 +32,7 @@ struct http_caller {
     bool is_known;                  /* a local user's socket, or a token's bearer */
     bool may_change;                /* an operator, or a local user: then the policy decides */
     bool is_near;                   /* over a unix socket or a loopback address */
+    pid_t peer_pid;                 /* of a unix socket's peer, with a token too; 0: not known */
     bool has_grant;                 /* came with a token of the token file */
     struct token_grant grant;
 };

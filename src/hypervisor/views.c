@@ -8,6 +8,7 @@
 #include "hypervisor/gpu_info.h"
 #include "hypervisor/http_pages.h"
 #include "hypervisor/http_server.h"
+#include "hypervisor/legacy_routes.h"
 #include "hypervisor/metrics_file.h"
 #include "hypervisor/metrics_own.h"
 #include "hypervisor/metrics_writer.h"
@@ -31,6 +32,8 @@
 #define LISTENERS      2
 #define EVENTS_AT_ONCE 64
 
+static const struct pod_rule pods = {.name = tenant_pod_name};
+
 struct listener {
     char address[CONFIG_TEXT_SIZE];
     uint64_t retry_ns; /* 0: it listens, or is not wanted */
@@ -41,6 +44,7 @@ struct views {
     struct http_server *server;
     struct api *api;
     struct http_pages *pages;
+    struct legacy_routes *legacy; /* NULL: not served */
     struct listener listeners[LISTENERS];
     uint64_t start_unix_ms;
     uint64_t look_ns, looked_ns; /* between two looks; the last one: for the loop's lag */
@@ -124,6 +128,9 @@ static int start_http(struct views *views, const struct config *config, struct e
                             &(struct http_pages_context){node_backend(views->node), fill_own, views,
                                                          config->enable_metrics},
                             err);
+    if (!rc && config->legacy_api)
+        rc =
+            legacy_routes_new(&views->legacy, node_backend(views->node), views->server, &pods, err);
     if (!rc)
         rc = load_tokens(views, config, err);
     if (!rc)
@@ -253,7 +260,7 @@ static void on_heartbeat(uv_timer_t *timer)
 static int start_region(struct views *views, const struct config *config, struct err *err)
 {
     const struct foreign_region_options options = {.base_path = config->shared_memory_base_path,
-                                                   .rule = {.name = tenant_pod_name}};
+                                                   .rule = pods};
     int rc;
 
     if (!config->shared_memory_base_path[0])
@@ -304,6 +311,8 @@ void views_look(struct views *views, struct snapshot *snapshot)
     views->looked_ns = now_ns;
     for (size_t i = 0; i < LISTENERS; i++)
         listen_when_due(views, &views->listeners[i], now_ns);
+    if (views->legacy)
+        legacy_routes_prune(views->legacy, snapshot);
     look_usage(views, snapshot);
 }
 
@@ -325,6 +334,7 @@ void views_free(struct views *views)
         return;
     if (views->server)
         http_server_stop(views->server);
+    legacy_routes_free(views->legacy);
     http_pages_free(views->pages);
     api_free(views->api);
     http_server_free(views->server);
