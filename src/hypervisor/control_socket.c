@@ -376,6 +376,7 @@ static void welcome(struct control_socket *socket, int fd, const struct sock_pee
     caller->owner = socket;
     caller->fd = fd;
     caller->peer = *peer;
+    sock_make_room(fd); /* for the names of all tenants */
     caller->poll.data = caller;
     list_append(&socket->head, &caller->node);
     socket->count++;
