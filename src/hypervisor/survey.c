@@ -1,5 +1,6 @@
 #include "hypervisor/survey.h"
 
+#include "hypervisor/admission.h"
 #include "hypervisor/health.h"
 #include "hypervisor/keeper.h"
 #include "hypervisor/waiting.h"
@@ -42,7 +43,8 @@ static void fill_gpus(struct snapshot *snapshot, const struct survey *survey)
 static void reserve(struct snapshot_gpu *gpu, const struct snapshot_share *share)
 {
     if (share->memory_limit_bytes != REGION_NO_LIMIT)
-        gpu->memory_reserved_bytes += share->memory_limit_bytes;
+        gpu->memory_reserved_bytes =
+            admission_sum(gpu->memory_reserved_bytes, share->memory_limit_bytes);
     if (share->cap_milli_percent < NO_CAP)
         gpu->compute_reserved_milli_percent += share->cap_milli_percent;
 }
