@@ -30,7 +30,7 @@ static bool is_guaranteed_more_time(const struct tenant_quota *quota,
            (old->cap_milli_percent >= NO_CAP || quota->cap_milli_percent > old->cap_milli_percent);
 }
 
-/* The quota with what was promised since, where that is more; a guarantee is none without a limit. */
+/* The quota, and what was promised since where that is more. */
 static struct tenant_quota larger(const struct tenant_quota *quota,
                                   const struct tenant_quota *promised)
 {

@@ -34,6 +34,7 @@ int node_new(struct node **ret_node, const struct node_config *config, struct er
 void node_run(struct node *node);
 /* On the loop's thread. Tenants and their supervisors stay as they are. */
 void node_stop(struct node *node);
+/* What was posted and is not done yet is refused; nobody may post any more. */
 void node_free(struct node *node);
 
 void node_set_policy(struct node *node, const struct policy *policy, uint64_t queue_ns);

@@ -103,7 +103,7 @@ static bool needs_records(const struct governor_input *input)
 static uint64_t take_census(struct governor *governor, const struct governor_input *input)
 {
     const struct roster *roster = input->roster;
-    /* Who is off writes no records: what a tenant writes that is to stay off tells of its driver. */
+    /* Who is off writes no records: one that is to stay off and does tells of its driver. */
     bool flush = governor->is_capped || governor->is_suspended;
     uint64_t now_ns = clock_now_ns();
 

@@ -32,7 +32,7 @@ int sock_connect(int *ret_fd, const char *path, int timeout_ms, struct err *err)
 
 int sock_get_peer(struct sock_peer *ret_peer, int fd, struct err *err) MUST_CHECK;
 
-/* Room for a burst of some hundred messages, as far as the kernel allows: the usual one holds 277. */
+/* Room for a burst of hundreds of messages, as far as the kernel allows; else it is for 277. */
 void sock_make_room(int fd);
 
 /* Sends one message with up to SOCK_FDS_MAX descriptors. Never blocks: -EAGAIN where it would. */
