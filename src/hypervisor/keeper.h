@@ -46,7 +46,10 @@ struct keeper_config {
 struct keeper {
     struct list node; /* the owner's */
     const struct keeper_config *config;
-    struct tenant tenant; /* as it was made, or as its state file said */
+    struct tenant tenant; /* as it was made, or as its state file said; the limits in force */
+    /* Limits that were promised and are perhaps not in force yet; all 0: none were. */
+    struct tenant_quota promised[REGION_GPUS_MAX];
+    uint64_t promised_until_ns;
     enum snapshot_state state;
     bool has_status, is_child, is_gone;
     bool is_observed;     /* somebody else's: looked at, and nothing is done to it */
@@ -58,7 +61,8 @@ struct keeper {
     struct talk *watch, *line;
     uint64_t started_ns, asked_ns; /* asked_ns 0: no status is waited for */
     uint64_t known_ns;             /* when the newest status was asked for */
-    uint32_t failures;             /* supervisors in a row that ended at once */
+    uint32_t failures;             /* supervisors in a row that ended at once by themselves */
+    uint32_t short_lives;          /* the same, and those that somebody killed */
     uint32_t restarts;
     struct keeper_status status, coming;
     void *owner_data; /* the owner's */
@@ -72,8 +76,9 @@ int keeper_create(struct keeper **ret_keeper, const struct keeper_config *config
                   const struct tenant *tenant, int *front_fd, struct err *err) MUST_CHECK;
 
 /*
- * Keeps a tenant that is there: one of a former daemon's, whose supervisor may live or not. -ENOENT
- * where nobody lives in it any more (it is cleaned away).
+ * Keeps a tenant that is there: one of a former daemon's, whose supervisor may live or not. Where
+ * nobody lives in it any more it is cleaned away and on_end() is called a little later. -ENOENT:
+ * there is no such tenant.
  */
 int keeper_take_over(struct keeper **ret_keeper, const struct keeper_config *config,
                      const char *name, struct err *err) MUST_CHECK;
@@ -84,6 +89,12 @@ int keeper_take_over(struct keeper **ret_keeper, const struct keeper_config *con
  */
 int keeper_observe(struct keeper **ret_keeper, const struct keeper_config *config, const char *name,
                    uid_t uid, struct err *err) MUST_CHECK;
+
+/* Whether the name is still this keeper's, and not free for another or another's already. */
+bool keeper_has_name(const struct keeper *keeper);
+
+/* A SET that was admitted is on its way: nobody else is to be promised the same meanwhile. */
+void keeper_promise(struct keeper *keeper, const struct message_set *set, uint64_t now_ns);
 
 /* Once a second: asks for its status, and ends a supervisor that does not answer. */
 void keeper_look(struct keeper *keeper, uint64_t now_ns);

@@ -47,9 +47,14 @@ int runtime_find(struct runtime *ret_runtime, struct err *err)
     return rc;
 }
 
+/* What is there may be root's own of before the daemon, or made under a narrower umask. */
 static int make_directory(const struct runtime *runtime, const char *path, struct err *err)
 {
-    return file_make_own_dir(path, runtime->is_shared ? 0711 : 0700, err);
+    int rc = file_make_own_dir(path, runtime->is_shared ? 0711 : 0700, err);
+
+    if (!rc && runtime->is_shared && chmod(path, 0711) < 0)
+        rc = err_set(err, errno, "open '%s' for others to pass", path);
+    return rc;
 }
 
 static int make_base(const struct runtime *runtime, struct err *err)
@@ -162,6 +167,22 @@ static int lock_patiently(const struct runtime *runtime, const char *name, int *
         rc = lock_tenant(runtime, name, ret_fd, err);
     }
     return rc;
+}
+
+int runtime_lock(const struct runtime *runtime, const char *name, int *ret_lock_fd, struct err *err)
+{
+    int rc = lock_tenant(runtime, name, ret_lock_fd, err);
+
+    if (rc == -EWOULDBLOCK)
+        return RUNTIME_TAKEN;
+    return rc < 0 ? rc : (int)RUNTIME_CLAIMED;
+}
+
+bool runtime_holds(const struct runtime *runtime, const char *name, int lock_fd)
+{
+    char path[RUNTIME_PATH_MAX];
+
+    return runtime_path(runtime, name, "lock", path, NULL) == 0 && is_same_file(lock_fd, path);
 }
 
 int runtime_claim(const struct runtime *runtime, const char *name, bool adopt, int *ret_lock_fd,

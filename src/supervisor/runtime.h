@@ -55,6 +55,16 @@ enum runtime_claim {
 int runtime_claim(const struct runtime *runtime, const char *name, bool adopt, int *ret_lock_fd,
                   struct err *err) MUST_CHECK;
 
+/*
+ * Takes a name with all that is there, at once: RUNTIME_CLAIMED or RUNTIME_TAKEN, or a negative
+ * errno. Where nothing was, an empty directory is.
+ */
+int runtime_lock(const struct runtime *runtime, const char *name, int *ret_lock_fd,
+                 struct err *err) MUST_CHECK;
+
+/* Whether a lock is still the name's: who holds an older one has no say in what is there now. */
+bool runtime_holds(const struct runtime *runtime, const char *name, int lock_fd);
+
 /* Removes what a tenant left; whoever calls holds its lock or knows that nobody does. */
 void runtime_remove(const struct runtime *runtime, const char *name);
 
