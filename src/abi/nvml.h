@@ -17,6 +17,7 @@
     ROW(NVML_ERROR_INSUFFICIENT_SIZE, 7, "Insufficient Size")                                      \
     ROW(NVML_ERROR_DRIVER_NOT_LOADED, 9, "Driver Not Loaded")                                      \
     ROW(NVML_ERROR_GPU_IS_LOST, 15, "GPU is lost")                                                 \
+    ROW(NVML_ERROR_LIB_RM_VERSION_MISMATCH, 18, "RM has detected an NVML/RM version mismatch.")    \
     ROW(NVML_ERROR_MEMORY, 20, "Insufficient Memory")                                              \
     ROW(NVML_ERROR_ARGUMENT_VERSION_MISMATCH, 25, "Argument version mismatch")                     \
     ROW(NVML_ERROR_UNKNOWN, 999, "Unknown Error")
@@ -56,7 +57,7 @@ typedef struct nvmlMemory_v2_st {
 
 #define NVML_MEMORY_V2 ((unsigned int)(sizeof(nvmlMemory_v2_t) | (2u << 24)))
 
-/* Of nvmlDeviceGetComputeRunningProcesses_v2 and _v3. */
+/* Of nvmlDeviceGet{Compute,Graphics,MPSCompute}RunningProcesses_v2 and _v3. */
 typedef struct nvmlProcessInfo_v2_st {
     unsigned int pid;
     unsigned long long usedGpuMemory;              /* bytes; NVML_VALUE_NOT_AVAILABLE: not told */
@@ -66,6 +67,22 @@ typedef struct nvmlProcessInfo_v2_st {
 typedef struct nvmlUtilization_st {
     unsigned int gpu, memory; /* percent */
 } nvmlUtilization_t;
+
+typedef enum nvmlTemperatureSensors_enum {
+    NVML_TEMPERATURE_GPU = 0, /* the die, in degrees Celsius */
+} nvmlTemperatureSensors_t;
+
+typedef enum nvmlClockType_enum {
+    NVML_CLOCK_GRAPHICS = 0,
+    NVML_CLOCK_SM = 1,
+    NVML_CLOCK_MEM = 2,
+    NVML_CLOCK_VIDEO = 3,
+} nvmlClockType_t;
+
+typedef enum nvmlPcieUtilCounter_enum {
+    NVML_PCIE_UTIL_TX_BYTES = 0,
+    NVML_PCIE_UTIL_RX_BYTES = 1,
+} nvmlPcieUtilCounter_t;
 
 typedef enum nvmlValueType_enum {
     NVML_VALUE_TYPE_DOUBLE = 0,

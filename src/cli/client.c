@@ -17,6 +17,7 @@ union packet {
     struct message_status_process process;
     struct message_status_gpu gpu;
     struct message_reply reply;
+    struct message_explained explained;
     char bytes[MESSAGE_SIZE_MAX];
 };
 
@@ -54,6 +55,13 @@ static int receive(int fd, const char *name, union packet *packet, struct err *e
     if (type < 0)
         return err_say(err, EPROTO, "the supervisor of '%s' is of another version", name);
     return type;
+}
+
+static int read_reply(const union packet *packet, struct err *err)
+{
+    if (packet->reply.status >= 0)
+        return 0;
+    return err_say(err, -packet->reply.status, "%s", packet->reply.text);
 }
 
 static int take(struct client_tenant *tenant, const union packet *packet)
@@ -128,6 +136,39 @@ int client_set(const struct runtime *runtime, const char *name, const struct mes
         return rc;
     if (rc != MESSAGE_REPLY)
         return err_say(err, EPROTO, "the supervisor of '%s' answered something else", name);
-    return packet.reply.status < 0 ? err_say(err, -packet.reply.status, "%s", packet.reply.text)
-                                   : 0;
+    return read_reply(&packet, err);
+}
+
+static int take_explained(struct client_explanation *explanation, const union packet *packet)
+{
+    if (packet->header.type != MESSAGE_EXPLAINED)
+        return -EPROTO;
+    if (explanation->gpu_count < REGION_GPUS_MAX)
+        explanation->gpus[explanation->gpu_count++] = packet->explained;
+    return 0;
+}
+
+int client_explain(const struct runtime *runtime, const char *name,
+                   struct client_explanation *ret_explanation, struct err *err)
+{
+    struct message_header request;
+    CLEANUP_CLOSE int fd = -1;
+    union packet packet;
+    int rc = open_control(runtime, name, &fd, err);
+
+    if (rc < 0)
+        return rc;
+    message_init(&request, MESSAGE_EXPLAIN, sizeof(request));
+    rc = sock_send(fd, &request, sizeof(request), NULL, 0);
+    if (rc < 0)
+        return err_set(err, -rc, "ask the supervisor of '%s'", name);
+    ret_explanation->gpu_count = 0;
+    do {
+        rc = receive(fd, name, &packet, err);
+        if (rc >= 0 && rc != MESSAGE_REPLY && take_explained(ret_explanation, &packet) < 0)
+            rc = err_say(err, EPROTO, "the supervisor of '%s' answered something else", name);
+    } while (rc >= 0 && rc != MESSAGE_REPLY);
+    if (rc < 0)
+        return rc;
+    return read_reply(&packet, err);
 }

@@ -18,6 +18,11 @@ struct client_tenant {
     size_t gpu_count;
 };
 
+struct client_explanation {
+    struct message_explained gpus[REGION_GPUS_MAX];
+    size_t gpu_count;
+};
+
 struct runtime;
 
 /*
@@ -31,3 +36,10 @@ void client_tenant_fini(struct client_tenant *tenant);
 /* Sends a SET; the supervisor's refusal comes back in `err`. */
 int client_set(const struct runtime *runtime, const char *name, const struct message_set *set,
                struct err *err) MUST_CHECK;
+
+/*
+ * Asks why the tenant's plan is as it is: one answer for each GPU that it may use. Errors as those
+ * of client_status().
+ */
+int client_explain(const struct runtime *runtime, const char *name,
+                   struct client_explanation *ret_explanation, struct err *err) MUST_CHECK;

@@ -53,6 +53,18 @@ static int check(const struct command_line *line, const struct runtime *runtime,
     return check_gpus(line, &tenant, set);
 }
 
+static int read_suspended(const struct command_line *line, struct message_set *set)
+{
+    bool is_suspend = command_has(line, "suspend"), is_resume = command_has(line, "resume");
+
+    if (is_suspend && is_resume)
+        return command_usage_error(line, "--suspend and --resume exclude each other");
+    if (is_suspend || is_resume)
+        set->fields |= MESSAGE_SET_SUSPENDED;
+    set->is_suspended = is_suspend;
+    return COMMAND_OK;
+}
+
 static int change(const struct command_line *line, const char *name)
 {
     struct message_set set;
@@ -60,11 +72,13 @@ static int change(const struct command_line *line, const char *name)
     struct err err;
     int status = limit_options_read(line, &set);
 
+    if (!status)
+        status = read_suspended(line, &set);
     if (status)
         return status;
     if (!set.fields)
-        return command_usage_error(line,
-                                   "nothing to change: --memory, --compute, --weight, --priority");
+        return command_usage_error(line, "nothing to change: --memory, --compute, --weight, "
+                                         "--priority, --suspend, --resume");
     if (parse_name(name, &err) < 0)
         return command_usage_error(line, "%s", err.text);
     if (runtime_open(&runtime, &err) < 0) {

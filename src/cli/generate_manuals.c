@@ -5,6 +5,8 @@
  *     generate_manuals completion FILE
  *     generate_manuals man .../vgpu.1 .../vgpu-run.1 ...    one for each command that is shown
  */
+#include "utils/roff.h"
+
 #include <ctype.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -42,30 +44,11 @@ static const struct {
 
 /* --- man pages --- */
 
-/* A hyphen that is typed must not become a typographic one. */
-static void print_roff(FILE *file, const char *text)
-{
-    if (*text == '.' || *text == '\'')
-        fputs("\\&", file);
-    for (; *text; text++)
-        if (*text == '-' || *text == '\\')
-            fprintf(file, "\\%s", *text == '\\' ? "e" : "-");
-        else
-            fputc(*text, file);
-}
-
-static void print_line(FILE *file, const char *before, const char *text)
-{
-    fputs(before, file);
-    print_roff(file, text);
-    fputc('\n', file);
-}
-
 static void print_head(FILE *file, const char *title, const char *summary)
 {
     fprintf(file, ".TH %s 1 \"\" \"vgpu %s\" \"vgpu\"\n.SH NAME\n", title, VGPU_VERSION);
-    print_roff(file, title);
-    print_line(file, " \\- ", summary);
+    roff_print(file, title);
+    roff_line(file, " \\- ", summary);
 }
 
 static void print_option(FILE *file, const struct row *option)
@@ -74,14 +57,14 @@ static void print_option(FILE *file, const struct row *option)
     if (option->letter)
         fprintf(file, "\\fB\\-%c\\fR, ", option->letter);
     fputs("\\fB\\-\\-", file);
-    print_roff(file, option->name);
+    roff_print(file, option->name);
     fputs("\\fR", file);
     if (option->argument) {
         fputs(" \\fI", file);
-        print_roff(file, option->argument);
+        roff_print(file, option->argument);
         fputs("\\fR", file);
     }
-    print_line(file, "\n", option->words);
+    roff_line(file, "\n", option->words);
 }
 
 static void print_command_page(FILE *file, const struct row *command)
@@ -91,8 +74,8 @@ static void print_command_page(FILE *file, const struct row *command)
     (void)snprintf(title, sizeof(title), "vgpu-%s", command->name);
     print_head(file, title, command->words);
     fprintf(file, ".SH SYNOPSIS\n\\fBvgpu %s\\fR [\\fIOPTION\\fR...] ", command->name);
-    print_line(file, "", command->argument);
-    print_line(file, ".SH DESCRIPTION\n", command->description);
+    roff_line(file, "", command->argument);
+    roff_line(file, ".SH DESCRIPTION\n", command->description);
     if (command[1].kind == OPTION_ROW)
         fputs(".SH OPTIONS\n", file);
     for (const struct row *row = command + 1; row->kind == OPTION_ROW; row++)
@@ -111,7 +94,7 @@ static void print_overview(FILE *file)
     for (size_t i = 0; i < ROW_COUNT; i++)
         if (rows[i].kind == COMMAND_ROW) {
             fprintf(file, ".TP\n\\fBvgpu\\-%s\\fR(1)\n", rows[i].name);
-            print_line(file, "", rows[i].words);
+            roff_line(file, "", rows[i].words);
         }
     fputs(".SH EXIT STATUS\n"
           "0 where all went well, 1 for what failed, 2 for what was asked wrongly. "
@@ -120,9 +103,9 @@ static void print_overview(FILE *file)
           file);
     for (size_t i = 0; i < VARIABLE_COUNT; i++) {
         fprintf(file, ".TP\n\\fB%s\\fR\n", variables[i].name);
-        print_roff(file, variables[i].words);
+        roff_print(file, variables[i].words);
         if (variables[i].otherwise[0])
-            print_line(file, "; default: ", variables[i].otherwise);
+            roff_line(file, "; default: ", variables[i].otherwise);
         else
             fputc('\n', file);
     }

@@ -1,34 +1,10 @@
 #include "cli/limit_options.h"
 
 #include "cli/command.h"
+#include "cli/limit_text.h"
 #include "supervisor/gpus.h"
 #include "utils/parse.h"
 #include "utils/str.h"
-
-#include <string.h>
-
-#define WHOLE 100000u
-
-static int read_memory(const struct command_line *line, struct message_set *set)
-{
-    const char *text = command_value(line, "memory");
-    struct parse_size size;
-    struct err err;
-
-    if (!text)
-        return COMMAND_OK;
-    set->fields |= MESSAGE_SET_MEMORY;
-    set->memory_bytes = REGION_NO_LIMIT;
-    if (str_equals(text, "none"))
-        return COMMAND_OK;
-    if (parse_size(&size, text, &err) < 0)
-        return command_usage_error(line, "--memory: %s", err.text);
-    if (size.milli_percent)
-        set->memory_milli_percent = size.milli_percent;
-    else
-        set->memory_bytes = size.bytes;
-    return COMMAND_OK;
-}
 
 int limit_options_check_memory(const struct command_line *line, const struct message_set *set,
                                const struct gpus_card *card)
@@ -40,63 +16,25 @@ int limit_options_check_memory(const struct command_line *line, const struct mes
                                (unsigned long long)(card->memory_bytes >> 20));
 }
 
-static int read_compute(const struct command_line *line, struct message_set *set)
-{
-    const char *text = command_value(line, "compute");
-    struct err err;
-
-    if (!text)
-        return COMMAND_OK;
-    set->fields |= MESSAGE_SET_COMPUTE;
-    set->cap_milli_percent = WHOLE;
-    if (str_equals(text, "none"))
-        return COMMAND_OK;
-    if (parse_percent(&set->cap_milli_percent, text, &err) < 0)
-        return command_usage_error(line, "--compute: %s", err.text);
-    return COMMAND_OK;
-}
-
-static int read_weight(const struct command_line *line, struct message_set *set)
-{
-    const char *text = command_value(line, "weight");
-    struct err err;
-    uint64_t weight;
-
-    if (!text)
-        return COMMAND_OK;
-    if (parse_u64(&weight, text, 1, 1000, &err) < 0)
-        return command_usage_error(line, "--weight: %s", err.text);
-    set->fields |= MESSAGE_SET_WEIGHT;
-    set->weight = (uint32_t)weight;
-    return COMMAND_OK;
-}
-
-static int read_priority(const struct command_line *line, struct message_set *set)
-{
-    static const char *const names[] = {
-        [REGION_LOW] = "low", [REGION_NORMAL] = "normal", [REGION_HIGH] = "high"};
-    const char *text = command_value(line, "priority");
-
-    if (!text)
-        return COMMAND_OK;
-    for (uint32_t i = 0; i < ARRAY_LENGTH(names); i++) {
-        if (!str_equals(text, names[i]))
-            continue;
-        set->fields |= MESSAGE_SET_PRIORITY;
-        set->priority = i;
-        return COMMAND_OK;
-    }
-    return command_usage_error(line, "--priority: '%s' is none of high, normal, low", text);
-}
-
 int limit_options_read(const struct command_line *line, struct message_set *ret_set)
 {
+    static const struct {
+        const char *option;
+        enum message_set_field field;
+    } limits[] = {{"memory", MESSAGE_SET_MEMORY},
+                  {"compute", MESSAGE_SET_COMPUTE},
+                  {"weight", MESSAGE_SET_WEIGHT},
+                  {"priority", MESSAGE_SET_PRIORITY}};
     struct message_set set = {.gpu_mask = UINT32_MAX};
+    struct err err;
 
     message_init(&set, MESSAGE_SET, sizeof(set));
-    if (read_memory(line, &set) || read_compute(line, &set) || read_weight(line, &set) ||
-        read_priority(line, &set))
-        return COMMAND_USAGE;
+    for (size_t i = 0; i < ARRAY_LENGTH(limits); i++) {
+        const char *text = command_value(line, limits[i].option);
+
+        if (text && limit_text_read(&set, limits[i].field, text, &err) < 0)
+            return command_usage_error(line, "--%s: %s", limits[i].option, err.text);
+    }
     *ret_set = set;
     return COMMAND_OK;
 }

@@ -1,5 +1,6 @@
 #include "cli/node_client.h"
 
+#include "utils/atomics.h"
 #include "utils/log.h"
 #include "utils/sock.h"
 #include "utils/str.h"
@@ -15,7 +16,7 @@
 #define NODE_BASE  "/run/vgpu"
 
 static struct {
-    bool is_silent; /* it did not answer once */
+    _Atomic bool is_silent; /* it did not answer once; relaxed: it guards no other data */
 } state;
 
 union packet {
@@ -38,7 +39,7 @@ int node_client_connect(int *ret_fd, struct err *err)
     struct sock_peer peer;
     char path[112];
 
-    if (state.is_silent ||
+    if (load_relaxed(&state.is_silent) ||
         !str_format(path, sizeof(path), "%s/control", given && *given ? given : NODE_BASE) ||
         sock_connect(&fd, path, CONNECT_MS, NULL) < 0)
         return no_daemon(err);
@@ -76,7 +77,7 @@ static int wait_reply(int fd, struct err *err)
     int type = receive(fd, &packet, ANSWER_MS, err);
 
     if (type == -EAGAIN)
-        state.is_silent = true;
+        store_relaxed(&state.is_silent, true);
     if (type < 0)
         return type;
     if (type != MESSAGE_REPLY)
@@ -151,7 +152,7 @@ int node_client_list(node_client_visit *visit, void *context, struct err *err)
         else if (rc == MESSAGE_REPLY)
             return 0;
         else if (rc == -EAGAIN)
-            state.is_silent = true;
+            store_relaxed(&state.is_silent, true);
         rc = rc < 0 ? rc : 0;
     }
     return rc;

@@ -108,6 +108,7 @@ const char *event_kind_word(enum event_kind kind)
         [EVENT_PROCESS_JOINED] = "process-joined",
         [EVENT_PROCESS_LEFT] = "process-left",
         [EVENT_FOREIGN_FOUND] = "foreign-found",
+        [EVENT_FOREIGN_STOPPED] = "foreign-stopped",
         [EVENT_FOREIGN_GONE] = "foreign-gone",
         [EVENT_GPU_LOST] = "gpu-lost",
         [EVENT_GPU_BACK] = "gpu-back",

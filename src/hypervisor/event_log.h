@@ -24,7 +24,8 @@ enum event_kind {
     EVENT_SUPERVISOR_STARTED, /* another one, for a tenant that was there */
     EVENT_PROCESS_JOINED,
     EVENT_PROCESS_LEFT,
-    EVENT_FOREIGN_FOUND, /* a process that uses a GPU and belongs to no tenant */
+    EVENT_FOREIGN_FOUND,   /* a process that uses a GPU and belongs to no tenant */
+    EVENT_FOREIGN_STOPPED, /* asked to end or killed, by the policy */
     EVENT_FOREIGN_GONE,
     EVENT_GPU_LOST,
     EVENT_GPU_BACK,

@@ -19,6 +19,22 @@ static void tell(const struct health *health, enum event_kind kind,
     event_log_add(health->events, &event);
 }
 
+static void end(struct health *health, uint32_t at)
+{
+    struct snapshot_fault fault = health->list[at];
+
+    health->list[at] = health->list[--health->count];
+    log_warn("%s: over: %s", fault.component, fault.text);
+    tell(health, EVENT_FAULT_ENDED, &fault);
+}
+
+static void end_all(struct health *health, const char *component)
+{
+    for (uint32_t i = health->count; i-- > 0;)
+        if (str_equals(health->list[i].component, component))
+            end(health, i);
+}
+
 static uint32_t find(const struct health *health, const char *component, const char *text)
 {
     uint32_t i = 0;
@@ -34,6 +50,10 @@ void health_set(struct health *health, bool is_there, const char *component, con
     struct snapshot_fault fault;
     uint32_t at;
 
+    if (!is_there && !text[0]) {
+        end_all(health, component);
+        return;
+    }
     (void)str_format(fault.component, sizeof(fault.component), "%s", component); /* cut at worst */
     (void)str_format(fault.text, sizeof(fault.text), "%s", text);
     at = find(health, fault.component, fault.text);
@@ -47,7 +67,5 @@ void health_set(struct health *health, bool is_there, const char *component, con
         tell(health, EVENT_FAULT_BEGAN, &fault);
         return;
     }
-    log_warn("%s: over: %s", fault.component, fault.text);
-    tell(health, EVENT_FAULT_ENDED, &fault);
-    health->list[at] = health->list[--health->count];
+    end(health, at);
 }

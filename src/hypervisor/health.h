@@ -19,5 +19,8 @@ struct health {
 
 void health_init(struct health *health, struct event_log *events);
 
-/* One fault for each component and text: begins where it is there and was not, ends vice versa. */
+/*
+ * One fault for each component and text: begins where it is there and was not, ends vice versa.
+ * That none is there, with an empty text, ends all of the component.
+ */
 void health_set(struct health *health, bool is_there, const char *component, const char *text);

@@ -16,42 +16,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define RETRY_MS       20
-#define FAILING_MS     2000 /* between the starts of supervisors that end at once */
-#define FAILURES_MOST  3u
-#define SHORT_MOST     10u /* killed from outside, that many in a row */
-#define SHORT_LIFE_NS  NS_PER_SEC
-#define SILENCE_NS     (TALK_ANSWER_MS * NS_PER_MS)
-#define BEGINNING_NS   (5 * NS_PER_SEC) /* until a supervisor's first word, on a busy machine */
-#define PROMISE_NS     (2 * NS_PER_SEC) /* what it says of limits may be from before a SET */
-#define PROCESSES_STEP 16u
-#define PROCESSES_MOST 65536u
+#define RETRY_MS      20
+#define FAILING_MS    2000 /* between the starts of supervisors that end at once */
+#define FAILURES_MOST 3u
+#define SHORT_MOST    10u /* killed from outside, that many in a row */
+#define SHORT_LIFE_NS NS_PER_SEC
+#define SILENCE_NS    (TALK_ANSWER_MS * NS_PER_MS)
+#define BEGINNING_NS  (5 * NS_PER_SEC) /* until a supervisor's first word, on a busy machine */
+#define PROMISE_NS    (2 * NS_PER_SEC) /* what it says of limits may be from before a SET */
 
 /* --- its status --- */
-
-static void reset(struct keeper_status *status)
-{
-    status->tenant = (struct message_status_tenant){.supervisor_pid = 0};
-    status->gpu_count = 0;
-    status->process_count = 0;
-}
-
-static bool make_room(struct keeper_status *status)
-{
-    uint32_t room = status->process_room + PROCESSES_STEP;
-    void *processes;
-
-    if (status->process_count < status->process_room)
-        return true;
-    processes = room > PROCESSES_MOST
-                    ? NULL
-                    : realloc(status->processes, room * sizeof(*status->processes));
-    if (!processes)
-        return false;
-    status->processes = processes;
-    status->process_room = room;
-    return true;
-}
 
 /* The limits that are in force, also where somebody changed them behind our back. */
 static void note_limits(struct keeper *keeper, const struct message_status_gpu *said)
@@ -80,6 +54,21 @@ void keeper_promise(struct keeper *keeper, const struct message_set *set, uint64
     keeper->promised_until_ns = now_ns + PROMISE_NS;
 }
 
+/* Of somebody else's tenant nothing else is known. */
+static void note_gpus(struct keeper *keeper)
+{
+    const struct keeper_status *status = &keeper->status;
+
+    keeper->tenant.gpu_count = status->gpu_count;
+    for (uint32_t i = 0; i < status->gpu_count; i++) {
+        struct gpus_card *card = &keeper->tenant.cards[i];
+
+        (void)str_format(card->uuid, sizeof(card->uuid), "%s", status->gpus[i].uuid); /* same */
+        card->nvml_index = status->gpus[i].nvml_index;
+        keeper->tenant.quotas[i].is_allowed = 1;
+    }
+}
+
 static void complete(struct keeper *keeper)
 {
     struct keeper_status whole = keeper->coming;
@@ -87,45 +76,29 @@ static void complete(struct keeper *keeper)
 
     keeper->coming = keeper->status;
     keeper->status = whole;
-    reset(&keeper->coming);
     keeper->has_status = true;
     keeper->is_successor = true;
+    if (keeper->asked_ns)
+        keeper->known_ns = keeper->asked_ns;
     keeper->asked_ns = 0;
+    if (keeper->is_observed)
+        note_gpus(keeper);
     keeper->state = whole.tenant.state == MESSAGE_SUSPENDED ? SNAPSHOT_SUSPENDED : SNAPSHOT_RUNNING;
     keeper->tenant.is_suspended = keeper->state == SNAPSHOT_SUSPENDED;
     for (uint32_t i = 0; i < whole.gpu_count; i++)
         note_limits(keeper, &whole.gpus[i]);
     if (is_first)
         keeper->config->on_ready(keeper->config->context, keeper);
-    keeper->config->on_change(keeper->config->context, keeper);
+    keeper->config->on_change(keeper->config->context, keeper, &keeper->coming);
+    keeper_status_reset(&keeper->coming);
 }
 
 static void on_news(void *context, const struct message_header *message)
 {
     struct keeper *keeper = context;
-    struct keeper_status *coming = &keeper->coming;
 
-    switch (message->type) {
-    case MESSAGE_STATUS_TENANT:
-        reset(coming);
-        memcpy(&coming->tenant, message, sizeof(coming->tenant));
-        break;
-    case MESSAGE_STATUS_PROCESS:
-        if (make_room(coming))
-            memcpy(&coming->processes[coming->process_count++], message,
-                   sizeof(coming->processes[0]));
-        break;
-    case MESSAGE_STATUS_GPU:
-        if (coming->gpu_count < REGION_GPUS_MAX)
-            memcpy(&coming->gpus[coming->gpu_count++], message, sizeof(coming->gpus[0]));
-        break;
-    case MESSAGE_REPLY:
-        if (coming->tenant.header.type) /* else it is an error's, or the end of something else */
-            complete(keeper);
-        break;
-    default:
-        break; /* of a later version: what it means is not needed */
-    }
+    if (keeper_status_take(&keeper->coming, message))
+        complete(keeper);
 }
 
 /* --- lines --- */
@@ -360,6 +333,10 @@ static void judge(struct keeper *keeper)
 {
     struct err err;
 
+    if (keeper->is_observed) {
+        end(keeper, 0);
+        return;
+    }
     if (keeper->is_child) { /* only the line was lost */
         open_lines_patiently(keeper);
         return;
@@ -506,6 +483,24 @@ int keeper_take_over(struct keeper **ret_keeper, const struct keeper_config *con
     return 0;
 }
 
+int keeper_observe(struct keeper **ret_keeper, const struct keeper_config *config, const char *name,
+                   uid_t uid, struct err *err)
+{
+    struct keeper *keeper = allocate(config, name);
+
+    if (!keeper)
+        return err_set(err, ENOMEM, "look at tenant '%s'", name);
+    keeper->is_observed = true;
+    keeper->tenant.uid = uid;
+    keeper->state = SNAPSHOT_STARTING;
+    if (open_lines(keeper) < 0) {
+        keeper_free(keeper);
+        return err_say(err, ECONNREFUSED, "tenant '%s' has nobody who answers", name);
+    }
+    *ret_keeper = keeper;
+    return 0;
+}
+
 /* 0: none. One of a former daemon's has said who it is in the tenant's state. */
 static pid_t supervisor_pid(const struct keeper *keeper)
 {
@@ -546,6 +541,10 @@ void keeper_look(struct keeper *keeper, uint64_t now_ns)
         return;
     if (keeper->line)
         (void)talk_expire(keeper->line, now_ns); /* who asked was told */
+    if (keeper->asked_ns && now_ns > keeper->asked_ns + patience_ns && keeper->is_observed) {
+        judge_soon(keeper, 0);
+        return;
+    }
     if (keeper->asked_ns && now_ns > keeper->asked_ns + patience_ns) {
         end_supervisor(keeper, "does not answer");
         keeper->asked_ns = 0;

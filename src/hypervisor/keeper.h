@@ -10,6 +10,7 @@
  *   ORPHANED   it is lost, and another one is about to be started
  *   ended      on_end() was called, in which the keeper is freed
  */
+#include "hypervisor/keeper_status.h"
 #include "hypervisor/snapshot.h"
 #include "hypervisor/talk.h"
 #include "supervisor/tenant.h"
@@ -23,22 +24,14 @@ struct keeper;
 struct keeper_config {
     uv_loop_t *loop;
     const struct runtime *runtime;
-    const char *program;                                     /* vgpu-supervisor */
-    void (*on_change)(void *context, struct keeper *keeper); /* its status is a new one */
-    void (*on_ready)(void *context, struct keeper *keeper);  /* the first one came */
-    void (*on_lost)(void *context, struct keeper *keeper); /* its supervisor is; another follows */
+    const char *program; /* vgpu-supervisor */
+    /* Its status is a new one; `before` (all zero for the first) goes afterwards. */
+    void (*on_change)(void *context, struct keeper *keeper, const struct keeper_status *before);
+    void (*on_ready)(void *context, struct keeper *keeper); /* the first one came */
+    void (*on_lost)(void *context, struct keeper *keeper);  /* its supervisor is; another follows */
     /* `status` 0: no process was left, or it was ended; else -EIO: its supervisor never began. */
     void (*on_end)(void *context, struct keeper *keeper, int status);
     void *context;
-};
-
-/* What a supervisor says of its tenant, whole. */
-struct keeper_status {
-    struct message_status_tenant tenant;
-    struct message_status_gpu gpus[REGION_GPUS_MAX];
-    uint32_t gpu_count;
-    struct message_status_process *processes;
-    uint32_t process_count, process_room;
 };
 
 struct keeper {
@@ -50,6 +43,7 @@ struct keeper {
     uint64_t promised_until_ns;
     enum snapshot_state state;
     bool has_status, is_child, is_gone;
+    bool is_observed;     /* somebody else's: looked at, and nothing is done to it */
     bool is_successor;    /* the next supervisor finds what a former one has left */
     uv_process_t process; /* while is_child */
     uv_timer_t retry;
@@ -57,6 +51,7 @@ struct keeper {
     int lock_fd, ledger_fd, listen_fd; /* -1: a former daemon's tenant, whose supervisor lives */
     struct talk *watch, *line;
     uint64_t started_ns, asked_ns; /* asked_ns 0: no status is waited for */
+    uint64_t known_ns;             /* when the newest status was asked for */
     uint32_t failures;             /* supervisors in a row that ended at once by themselves */
     uint32_t short_lives;          /* the same, and those that somebody killed */
     uint32_t restarts;
@@ -84,6 +79,13 @@ bool keeper_has_name(const struct keeper *keeper);
 
 /* A SET that was admitted is on its way: nobody else is to be promised the same meanwhile. */
 void keeper_promise(struct keeper *keeper, const struct message_set *set, uint64_t now_ns);
+
+/*
+ * Looks at a tenant of somebody else's `vgpu run` (of user `uid`), whose directory and supervisor
+ * may be hostile: nothing of it is read but what comes over its socket, and nothing is done to it.
+ */
+int keeper_observe(struct keeper **ret_keeper, const struct keeper_config *config, const char *name,
+                   uid_t uid, struct err *err) MUST_CHECK;
 
 /* Once a second: asks for its status, and ends a supervisor that does not answer. */
 void keeper_look(struct keeper *keeper, uint64_t now_ns);

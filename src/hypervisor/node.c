@@ -1,9 +1,12 @@
 #include "hypervisor/node.h"
 
+#include "hypervisor/chronicle.h"
 #include "hypervisor/control_socket.h"
 #include "hypervisor/node_state.h"
+#include "hypervisor/outlook.h"
 #include "hypervisor/request.h"
 #include "hypervisor/requests.h"
+#include "hypervisor/standalone.h"
 #include "hypervisor/survey.h"
 #include "supervisor/gpus.h"
 #include "utils/clock.h"
@@ -72,6 +75,8 @@ static void make_snapshot(struct node *node)
                                   .verdicts = node->verdicts,
                                   .card_count = node->card_count,
                                   .keepers = &node->keepers,
+                                  .observed = standalone_keepers(node->standalone),
+                                  .outlook = node->outlook,
                                   .waiting = &node->waiting,
                                   .health = &node->health,
                                   .sequence = ++node->sequence,
@@ -111,9 +116,9 @@ void node_changed(struct node *node)
 
 /* --- keepers --- */
 
-static void on_change(void *context, struct keeper *keeper)
+static void on_change(void *context, struct keeper *keeper, const struct keeper_status *before)
 {
-    (void)keeper;
+    chronicle_compare(context, keeper, before);
     node_changed(context);
 }
 
@@ -141,6 +146,11 @@ static void on_end(void *context, struct keeper *keeper, int status)
     keeper_free(keeper);
     node_changed(node);
     requests_retry_waiters(node);
+}
+
+static void on_standalone_change(void *context)
+{
+    node_changed(context);
 }
 
 static void on_child(uv_signal_t *signal, int number)
@@ -226,6 +236,8 @@ static void on_look(uv_timer_t *timer)
         find_gpus(node);
     LIST_EACH_SAFE(at, following, &node->keepers)
     keeper_look(CONTAINER_OF(at, struct keeper, node), now_ns);
+    standalone_look(node->standalone, node->config.standalone_patterns, now_ns);
+    outlook_look(node->outlook, node, (enum config_foreign_policy)node->config.foreign_policy);
     if (!list_is_empty(&node->waiting))
         requests_retry_waiters(node);
     make_snapshot(node);
@@ -290,7 +302,14 @@ static int begin(struct node *node, struct err *err)
                                                  .on_lost = on_lost,
                                                  .on_end = on_end,
                                                  .context = node};
-    rc = control_socket_new(&node->control_socket, node, err);
+    rc = standalone_new(
+        &node->standalone,
+        &(struct standalone_config){&node->loop, node->runtime.base, on_standalone_change, node},
+        err);
+    if (!rc)
+        rc = outlook_new(&node->outlook, node, node->config.look_ms * NS_PER_MS, err);
+    if (!rc)
+        rc = control_socket_new(&node->control_socket, node, err);
     if (rc < 0)
         return rc;
     find_gpus(node);
@@ -355,6 +374,8 @@ void node_free(struct node *node)
     refuse_all(node);
     LIST_EACH_SAFE(at, following, &node->keepers)
     keeper_free(CONTAINER_OF(at, struct keeper, node));
+    standalone_free(node->standalone);
+    outlook_free(node->outlook);
     control_socket_free(node->control_socket);
     uv_walk(&node->loop, close_handle, NULL);
     while (uv_run(&node->loop, UV_RUN_DEFAULT))
@@ -366,10 +387,12 @@ void node_free(struct node *node)
     free(node);
 }
 
-void node_set_policy(struct node *node, const struct policy *policy, uint64_t queue_ns)
+void node_configure(struct node *node, const struct node_config *config)
 {
-    node->config.policy = policy;
-    node->config.queue_ns = queue_ns;
+    node->config.policy = config->policy;
+    node->config.queue_ns = config->queue_ns;
+    node->config.standalone_patterns = config->standalone_patterns;
+    node->config.foreign_policy = config->foreign_policy;
 }
 
 uv_loop_t *node_loop(struct node *node)

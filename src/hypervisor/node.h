@@ -19,9 +19,11 @@ struct policy;
 struct node_config {
     const char *runtime_dir; /* NULL or empty: as supervisor/runtime.h finds it */
     const char *node_name;
-    const struct policy *policy; /* borrowed until node_set_policy() */
-    uint64_t queue_ns;           /* how long a tenant waits for room where it does not say */
-    uint64_t look_ms;            /* between two looks at all */
+    const struct policy *policy;     /* borrowed until node_configure() */
+    uint64_t queue_ns;               /* how long a tenant waits for room where it does not say */
+    uint64_t look_ms;                /* between two looks at all */
+    const char *standalone_patterns; /* where other users' tenants are; as the policy */
+    int foreign_policy;              /* enum config_foreign_policy */
     int (*on_reload)(void *context, struct err *err); /* RELOAD was asked for; 0 or -errno */
     void (*on_look)(void *context, struct snapshot *snapshot); /* after each look; borrowed */
     void *context;
@@ -37,7 +39,8 @@ void node_stop(struct node *node);
 /* What was posted and is not done yet is refused; nobody may post any more. */
 void node_free(struct node *node);
 
-void node_set_policy(struct node *node, const struct policy *policy, uint64_t queue_ns);
+/* What a reload may change: policy, queue, patterns, what is done about strangers. */
+void node_configure(struct node *node, const struct node_config *config);
 
 /* For whoever has timers and signals to watch. */
 uv_loop_t *node_loop(struct node *node);

@@ -15,7 +15,9 @@
 #include <pthread.h>
 
 struct control_socket;
+struct outlook;
 struct request;
+struct standalone;
 
 struct node {
     struct node_config config;
@@ -34,6 +36,8 @@ struct node {
     struct event_log *events;
     struct health health;
     struct control_socket *control_socket;
+    struct standalone *standalone;
+    struct outlook *outlook;
     struct backend backend;
     uint64_t sequence, gpus_retry_ns;
     bool is_taken_over, is_retrying_waiters;

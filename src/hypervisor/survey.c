@@ -3,6 +3,7 @@
 #include "hypervisor/admission.h"
 #include "hypervisor/health.h"
 #include "hypervisor/keeper.h"
+#include "hypervisor/outlook.h"
 #include "hypervisor/waiting.h"
 #include "utils/clock.h"
 #include "utils/str.h"
@@ -160,6 +161,23 @@ static void add_keeper(struct snapshot *snapshot, struct snapshot_tenant *shown,
     add_processes(snapshot, shown, keeper);
 }
 
+/*
+ * Its name may be one of ours too: no name of a tenant has an `@`. What it says that it may have is
+ * nothing that we have guaranteed.
+ */
+static void add_observed(struct snapshot *snapshot, struct snapshot_tenant *shown,
+                         const struct keeper *keeper)
+{
+    struct snapshot_gpu gpus[REGION_GPUS_MAX];
+
+    memcpy(gpus, snapshot->gpus, sizeof(gpus));
+    add_keeper(snapshot, shown, keeper);
+    memcpy(snapshot->gpus, gpus, sizeof(gpus));
+    shown->is_standalone = true;
+    (void)str_format(shown->name, sizeof(shown->name), "%s@%u", keeper->tenant.name,
+                     keeper->tenant.uid); /* cut at worst */
+}
+
 static int compare_names(const void *a, const void *b)
 {
     return strcmp(((const struct snapshot_tenant *)a)->name,
@@ -177,7 +195,8 @@ static uint32_t count(const struct list *head)
 
 struct snapshot *survey_make(const struct survey *survey)
 {
-    struct snapshot *snapshot = snapshot_new(count(survey->keepers) + count(survey->waiting));
+    struct snapshot *snapshot =
+        snapshot_new(count(survey->keepers) + count(survey->observed) + count(survey->waiting));
     uint32_t at = 0;
 
     if (!snapshot)
@@ -193,11 +212,14 @@ struct snapshot *survey_make(const struct survey *survey)
     fill_gpus(snapshot, survey);
     LIST_EACH(node, survey->keepers)
     add_keeper(snapshot, &snapshot->tenants[at++], CONTAINER_OF(node, struct keeper, node));
+    LIST_EACH(node, survey->observed)
+    add_observed(snapshot, &snapshot->tenants[at++], CONTAINER_OF(node, struct keeper, node));
     LIST_EACH(node, survey->waiting)
     waiting_show(CONTAINER_OF(node, struct waiting, node), &snapshot->tenants[at++]);
     if (at)
         qsort(snapshot->tenants, at, sizeof(snapshot->tenants[0]), compare_names);
     memcpy(snapshot->faults, survey->health->list, sizeof(snapshot->faults));
     snapshot->fault_count = survey->health->count;
+    outlook_show(survey->outlook, snapshot);
     return snapshot;
 }

@@ -8,16 +8,16 @@
 #include "utils/list.h"
 
 struct health;
-struct hardware_reading;
-struct foreign;
-struct request;
+struct outlook;
 
 struct survey {
     const char *node_name, *driver_version;
     const struct gpus_card *cards;
     const enum verdict *verdicts; /* of each card */
     uint32_t card_count;
-    const struct list *keepers; /* of struct keeper */
+    const struct list *keepers;  /* of struct keeper */
+    const struct list *observed; /* those of other users' `vgpu run` */
+    const struct outlook *outlook;
     const struct list *waiting; /* of struct waiting (admission's queue) */
     const struct health *health;
     uint64_t sequence;

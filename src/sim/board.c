@@ -85,3 +85,9 @@ void board_lose(struct board *board)
     board->is_lost = true;
     gpu_lose(&board->gpu);
 }
+
+void board_return(struct board *board)
+{
+    gpu_init(&board->gpu, &listener, board, board->gpu.now_ns);
+    board->is_lost = false;
+}

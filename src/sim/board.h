@@ -53,3 +53,5 @@ void board_free(struct board *board);
 /* The GPU's own clock: Unix time at the start, some 17 us a second faster than the host's. */
 uint64_t board_clock_ns(const struct board *board, uint64_t now_ns);
 void board_lose(struct board *board);
+/* It answers again; whoever calls has freed all that was on it. */
+void board_return(struct board *board);

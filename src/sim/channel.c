@@ -201,7 +201,9 @@ void channel_free(struct channel *channel)
 {
     if (!channel)
         return;
-    end(channel, QUEUE_CLOSED);
+    /* Who waited on a lost GPU goes on to hear that it was lost. */
+    if (load_relaxed(&channel->queue->state) == QUEUE_ALIVE)
+        end(channel, QUEUE_CLOSED);
     gpu_remove_channel(&channel->gpu_channel);
     if (channel->own_group)
         gpu_remove_group(channel->own_group);

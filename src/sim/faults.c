@@ -11,7 +11,7 @@
 #define SLOW_MAX_MS     60000
 #define GPU_INDEX_MAX   31
 
-enum fault_kind { FAULT_FLAG, FAULT_MS, FAULT_GPU, FAULT_GPU_FOREVER };
+enum fault_kind { FAULT_FLAG, FAULT_MS, FAULT_GPU, FAULT_GPU_OR_FIRST };
 
 static const struct fault {
     const char *name;
@@ -22,7 +22,7 @@ static const struct fault {
     {"disable-inert", FAULT_FLAG, offsetof(struct faults, disable_inert)},
     {"disable-refused", FAULT_FLAG, offsetof(struct faults, disable_refused)},
     {"slow-controls", FAULT_MS, offsetof(struct faults, slow_controls_ms)},
-    {"gpu-lost", FAULT_GPU_FOREVER, offsetof(struct faults, lost_gpus)},
+    {"gpu-lost", FAULT_GPU_OR_FIRST, offsetof(struct faults, lost_gpus)},
     {"gpu-missing", FAULT_GPU, offsetof(struct faults, missing_gpus)},
     {"no-records", FAULT_FLAG, offsetof(struct faults, no_records)},
     {"no-nvml", FAULT_FLAG, offsetof(struct faults, no_nvml)},
@@ -33,7 +33,7 @@ static const struct faults_help help[] = {
     {"disable-inert", "disabling channels is accepted and has no effect"},
     {"disable-refused", "disabling channels is refused: insufficient permissions (0x1b)"},
     {"slow-controls[=MS]", "controls of the scheduler take MS milliseconds longer (20)"},
-    {"gpu-lost[=INDEX]", "the GPU (0) has fallen off the bus, for good"},
+    {"gpu-lost[=INDEX]", "the GPU (0) has fallen off the bus"},
     {"gpu-missing=INDEX", "the GPU is not there, the others are"},
     {"no-records", "context-switch records cannot be had"},
     {"no-nvml", "NVML does not start"},
@@ -53,8 +53,6 @@ static int set_gpu(uint32_t *mask, const struct fault *fault, const char *value,
     if (!value && fault->kind == FAULT_GPU)
         return err_say(err, EINVAL, "fault '%s' needs the index of a GPU", fault->name);
     if (value && str_equals(value, "off")) {
-        if (fault->kind == FAULT_GPU_FOREVER)
-            return err_say(err, EINVAL, "fault '%s' cannot be undone", fault->name);
         *mask = 0;
         return 0;
     }

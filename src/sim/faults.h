@@ -1,7 +1,7 @@
 #pragma once
 /*
  * faults - what is wrong with the simulated machine, as NAME[=VALUE] from the command line or from
- * a program on it. NAME=off makes it well again, but for a lost GPU, which stays lost.
+ * a program on it. NAME=off makes it well again; what was on a lost GPU is gone all the same.
  */
 #include "utils/attr.h"
 #include "utils/err.h"

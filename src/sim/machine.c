@@ -66,13 +66,47 @@ static void lose_board(struct board *board)
     }
 }
 
+/*
+ * As after a reset or another start of the driver: nothing of before is there. Who has handles is
+ * told that there are no such objects.
+ */
+static void return_board(struct machine *machine, struct board *board)
+{
+    LIST_EACH(client_node, &machine->objects.clients)
+    {
+        struct client *client = CONTAINER_OF(client_node, struct client, node);
+
+        LIST_EACH_SAFE(node, following, &client->object.children)
+        {
+            struct object *object = CONTAINER_OF(node, struct object, sibling_node);
+
+            if (object->board == (int32_t)board->index)
+                objects_free(object);
+        }
+    }
+    LIST_EACH(node, &machine->files)
+    {
+        struct open_file *file = CONTAINER_OF(node, struct open_file, node);
+
+        if (file->mapped && file->mapped->board == board) {
+            storage_drop(file->mapped);
+            file->mapped = NULL;
+        }
+    }
+    board_return(board);
+}
+
 int machine_set_fault(struct machine *machine, const char *text, struct err *err)
 {
     int rc = faults_set(&machine->faults, text, err);
 
     for (uint32_t i = 0; rc == 0 && i < machine->board_count; i++) {
-        if ((machine->faults.lost_gpus >> i & 1) && !machine->boards[i]->is_lost)
+        bool is_lost = machine->faults.lost_gpus >> i & 1;
+
+        if (is_lost && !machine->boards[i]->is_lost)
             lose_board(machine->boards[i]);
+        if (!is_lost && machine->boards[i]->is_lost)
+            return_board(machine, machine->boards[i]);
     }
     return rc;
 }

@@ -331,6 +331,28 @@ nvmlReturn_t nvmlDeviceGetMemoryInfo(nvmlDevice_t device, nvmlMemory_t *memory)
     return result;
 }
 
+/* No process draws pictures or is a client of MPS here. */
+static nvmlReturn_t list_nobody(nvmlDevice_t device, unsigned int *count)
+{
+    nvmlReturn_t result = check(device, count);
+
+    if (result == NVML_SUCCESS)
+        *count = 0;
+    return result;
+}
+
+nvmlReturn_t nvmlDeviceGetGraphicsRunningProcesses_v3(nvmlDevice_t device, unsigned int *count,
+                                                      nvmlProcessInfo_t *processes)
+{
+    return list_nobody(device, count);
+}
+
+nvmlReturn_t nvmlDeviceGetMPSComputeRunningProcesses_v3(nvmlDevice_t device, unsigned int *count,
+                                                        nvmlProcessInfo_t *processes)
+{
+    return list_nobody(device, count);
+}
+
 nvmlReturn_t nvmlDeviceGetComputeRunningProcesses_v3(nvmlDevice_t device, unsigned int *count,
                                                      nvmlProcessInfo_t *processes)
 {
@@ -445,4 +467,36 @@ nvmlReturn_t nvmlDeviceGetProcessUtilization(nvmlDevice_t device,
         samples[i] = (nvmlProcessUtilizationSample_t){
             .pid = rows[i].pid, .timeStamp = rows[i].time_us, .smUtil = rows[i].percent};
     return NVML_SUCCESS;
+}
+
+/* --- what a simulated card has not ------------------------------------------------------------ */
+
+/* There is no value that would be true: it is as on a card without the sensor. */
+static nvmlReturn_t lack(nvmlDevice_t device, const void *target)
+{
+    nvmlReturn_t result = check(device, target);
+
+    return result == NVML_SUCCESS ? NVML_ERROR_NOT_SUPPORTED : result;
+}
+
+nvmlReturn_t nvmlDeviceGetTemperature(nvmlDevice_t device, nvmlTemperatureSensors_t sensor,
+                                      unsigned int *celsius)
+{
+    return lack(device, celsius);
+}
+
+nvmlReturn_t nvmlDeviceGetPowerUsage(nvmlDevice_t device, unsigned int *milliwatts)
+{
+    return lack(device, milliwatts);
+}
+
+nvmlReturn_t nvmlDeviceGetClockInfo(nvmlDevice_t device, nvmlClockType_t clock, unsigned int *mhz)
+{
+    return lack(device, mhz);
+}
+
+nvmlReturn_t nvmlDeviceGetPcieThroughput(nvmlDevice_t device, nvmlPcieUtilCounter_t counter,
+                                         unsigned int *kib_per_s)
+{
+    return lack(device, kib_per_s);
 }

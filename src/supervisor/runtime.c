@@ -37,6 +37,16 @@ static int find_base(struct runtime *runtime, struct err *err)
     return 0;
 }
 
+int runtime_find(struct runtime *ret_runtime, struct err *err)
+{
+    struct runtime runtime = {.is_shared = false};
+    int rc = find_base(&runtime, err);
+
+    if (!rc)
+        *ret_runtime = runtime;
+    return rc;
+}
+
 /* What is there may be root's own of before the daemon, or made under a narrower umask. */
 static int make_directory(const struct runtime *runtime, const char *path, struct err *err)
 {

@@ -22,6 +22,9 @@ struct runtime {
     bool is_shared; /* others may pass through its directories, to sockets that they may use */
 };
 
+/* Finds the base, and changes nothing. */
+int runtime_find(struct runtime *ret_runtime, struct err *err) MUST_CHECK;
+
 /* Finds the base, and makes it and its `tenants`. */
 int runtime_open(struct runtime *ret_runtime, struct err *err) MUST_CHECK;
 

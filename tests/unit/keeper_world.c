@@ -16,10 +16,11 @@
 
 static struct keeper_world world;
 
-static void on_change(void *context, struct keeper *keeper)
+static void on_change(void *context, struct keeper *keeper, const struct keeper_status *before)
 {
     (void)context;
     (void)keeper;
+    (void)before;
     world.changes++;
 }
 

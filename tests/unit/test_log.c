@@ -110,3 +110,36 @@ TEST(logging_keeps_errno_even_where_nobody_reads)
     CHECK_EQ(errno, ENOTDIR);
     capture_end(&capture);
 }
+
+static struct {
+    enum log_level level;
+    char source[64], message[LOG_MESSAGE_SIZE];
+} taken;
+
+static bool wants_no_debug(enum log_level level, const char *source)
+{
+    return level < LOG_LEVEL_DEBUG;
+}
+
+static void take(enum log_level level, const char *source, const char *message)
+{
+    const char *slash = strrchr(source, '/');
+
+    taken.level = level;
+    CHECK(str_format(taken.source, sizeof(taken.source), "%s", slash ? slash + 1 : source));
+    CHECK(str_format(taken.message, sizeof(taken.message), "%s", message));
+}
+
+TEST(a_sink_gets_level_source_and_message_and_decides_what_it_wants)
+{
+    static const struct log_sink sink = {wants_no_debug, take};
+
+    log_set_sink(&sink);
+    log_info("tenant '%s'", "a\nb");
+    CHECK_EQ(taken.level, LOG_LEVEL_INFO);
+    CHECK_STR_EQ(taken.source, "test_log.c");
+    CHECK_STR_EQ(taken.message, "tenant 'a\nb'");
+    log_debug("not wanted");
+    CHECK_STR_EQ(taken.message, "tenant 'a\nb'");
+    log_set_sink(NULL);
+}

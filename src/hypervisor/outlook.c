@@ -1,0 +1,220 @@
+#include "hypervisor/outlook.h"
+
+#include "hypervisor/foreign.h"
+#include "hypervisor/node_state.h"
+#include "hypervisor/standalone.h"
+#include "utils/clock.h"
+#include "utils/str.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define TENANTS_MAX   2048
+#define PIDS_MAX      16384
+#define NEW_NS        (2 * NS_PER_SEC) /* a supervisor this young may not know all processes yet */
+#define WORDS_SAMPLER "the GPUs' sampler does not get on"
+#define WORDS_NVML    "NVML is not there: temperatures, other processes and the like are not known"
+
+struct outlook {
+    struct hardware *hardware;
+    struct foreign *foreign;
+    struct event_log *events; /* borrowed */
+    struct hardware_reading reading;
+    uint32_t lost_mask; /* bits of the reading's places */
+    /* What foreign_update() is given. */
+    struct foreign_tenant tenants[TENANTS_MAX];
+    int32_t pids[PIDS_MAX], own[TENANTS_MAX];
+    size_t tenant_count, pid_count, own_count;
+    uint64_t tenants_ns;
+    bool is_whole;
+};
+
+/* --- whose processes are whose --- */
+
+static void add_tenant(struct outlook *outlook, const struct keeper *keeper, uint64_t now_ns)
+{
+    const struct keeper_status *status = &keeper->status;
+    struct foreign_tenant *tenant = &outlook->tenants[outlook->tenant_count];
+    bool answers = keeper->state == SNAPSHOT_RUNNING || keeper->state == SNAPSHOT_SUSPENDED;
+
+    if (outlook->tenant_count == TENANTS_MAX ||
+        outlook->pid_count + status->process_count > PIDS_MAX || !answers ||
+        now_ns < keeper->started_ns + NEW_NS) {
+        outlook->is_whole = false;
+        return;
+    }
+    *tenant = (struct foreign_tenant){.name = keeper->tenant.name,
+                                      .pids = &outlook->pids[outlook->pid_count],
+                                      .pid_count = status->process_count};
+    for (uint32_t i = 0; i < status->process_count; i++)
+        outlook->pids[outlook->pid_count++] = status->processes[i].pid;
+    outlook->own[outlook->own_count++] = status->tenant.supervisor_pid;
+    outlook->tenant_count++;
+    if (keeper->known_ns < outlook->tenants_ns)
+        outlook->tenants_ns = keeper->known_ns;
+}
+
+static void gather(struct outlook *outlook, const struct node *node, uint64_t now_ns)
+{
+    outlook->tenant_count = 0;
+    outlook->pid_count = 0;
+    outlook->own_count = 0;
+    outlook->tenants_ns = now_ns;
+    outlook->is_whole = true;
+    LIST_EACH(at, &node->keepers)
+    add_tenant(outlook, CONTAINER_OF(at, struct keeper, node), now_ns);
+    LIST_EACH(at, standalone_keepers(node->standalone))
+    add_tenant(outlook, CONTAINER_OF(at, struct keeper, node), now_ns);
+}
+
+static void look_for_foreign(struct outlook *outlook, const struct node *node,
+                             enum config_foreign_policy policy)
+{
+    uint64_t now_ns = clock_now_ns();
+    struct foreign_input input = {.reading = &outlook->reading,
+                                  .gpus = node->snapshot ? node->snapshot->gpus : NULL,
+                                  .gpu_count = node->snapshot ? node->snapshot->gpu_count : 0,
+                                  .tenants = outlook->tenants,
+                                  .own_pids = outlook->own,
+                                  .policy = policy};
+
+    gather(outlook, node, now_ns);
+    input.tenant_count = outlook->tenant_count;
+    input.own_count = outlook->own_count;
+    input.tenants_ns = outlook->is_whole ? outlook->tenants_ns : 0;
+    foreign_update(outlook->foreign, &input, now_ns);
+}
+
+static void add_event(void *context, const struct event *event)
+{
+    const struct outlook *outlook = context;
+
+    event_log_add(outlook->events, event);
+}
+
+/* --- cards --- */
+
+static void note_lost(struct outlook *outlook, struct node *node, uint32_t place)
+{
+    const struct hardware_gpu *gpu = &outlook->reading.gpus[place];
+    bool was_lost = outlook->lost_mask >> place & 1;
+    char words[96];
+
+    if (gpu->nvml_index < 32)
+        node->lost_mask = (node->lost_mask & ~(1u << gpu->nvml_index)) |
+                          ((uint32_t)gpu->is_lost << gpu->nvml_index);
+    if (gpu->is_lost == was_lost)
+        return;
+    outlook->lost_mask ^= 1u << place;
+    (void)str_format(words, sizeof(words), "GPU %u (%s) is lost", gpu->nvml_index,
+                     gpu->uuid); /* fits */
+    node_set_fault(node, gpu->is_lost, "gpu", words);
+    node_tell(node, gpu->is_lost ? EVENT_GPU_LOST : EVENT_GPU_BACK, NULL, "GPU %u (%s) is %s",
+              gpu->nvml_index, gpu->uuid, gpu->is_lost ? "lost" : "back");
+}
+
+void outlook_look(struct outlook *outlook, struct node *node, enum config_foreign_policy policy)
+{
+    hardware_read(outlook->hardware, &outlook->reading);
+    node_set_fault(node, hardware_is_stale(&outlook->reading, clock_now_ns()), "sampler",
+                   WORDS_SAMPLER);
+    node_set_fault(node, outlook->reading.sequence && !outlook->reading.has_nvml, "sampler",
+                   WORDS_NVML);
+    for (uint32_t i = 0; i < outlook->reading.gpu_count; i++)
+        note_lost(outlook, node, i);
+    look_for_foreign(outlook, node, policy);
+}
+
+static void show_gpu(struct snapshot_gpu *shown, const struct hardware_gpu *gpu)
+{
+    const struct telemetry_card *card = &gpu->card;
+
+    (void)str_format(shown->model, sizeof(shown->model), "%s", gpu->model); /* same size */
+    shown->is_lost = gpu->is_lost;
+    shown->memory_used_bytes = card->memory_used_bytes;
+    shown->busy_percent = card->busy_percent;
+    shown->memory_busy_percent = card->memory_busy_percent;
+    shown->temperature_celsius = card->temperature_celsius;
+    shown->power_milliwatts = card->power_milliwatts;
+    shown->graphics_clock_mhz = card->graphics_clock_mhz;
+    shown->sm_clock_mhz = card->sm_clock_mhz;
+    shown->memory_clock_mhz = card->memory_clock_mhz;
+    shown->video_clock_mhz = card->video_clock_mhz;
+    shown->pcie_receive_kib_per_s = card->pcie_receive_kib_per_s;
+    shown->pcie_transmit_kib_per_s = card->pcie_transmit_kib_per_s;
+}
+
+static void show_tenant(const struct outlook *outlook, const struct snapshot *snapshot,
+                        struct snapshot_tenant *tenant)
+{
+    CLEANUP_FREE int32_t *pids =
+        tenant->process_count ? calloc(tenant->process_count, sizeof(*pids)) : NULL;
+
+    if (!pids)
+        return; /* not known, and so it stays */
+    for (uint32_t i = 0; i < tenant->process_count; i++)
+        pids[i] = tenant->processes[i].pid;
+    for (uint32_t i = 0; i < tenant->share_count; i++) {
+        const struct hardware_gpu *gpu =
+            hardware_find(&outlook->reading, snapshot->gpus[tenant->shares[i].gpu].uuid);
+
+        if (gpu)
+            tenant->shares[i].memory_nvml_bytes =
+                hardware_sum_memory(gpu, pids, tenant->process_count);
+    }
+}
+
+void outlook_show(const struct outlook *outlook, struct snapshot *snapshot)
+{
+    uint32_t count;
+    const struct snapshot_foreign *foreign = foreign_list(outlook->foreign, &count);
+
+    for (uint32_t i = 0; i < snapshot->gpu_count; i++) {
+        const struct hardware_gpu *gpu = hardware_find(&outlook->reading, snapshot->gpus[i].uuid);
+
+        if (gpu)
+            show_gpu(&snapshot->gpus[i], gpu);
+    }
+    for (uint32_t i = 0; i < snapshot->tenant_count; i++)
+        show_tenant(outlook, snapshot, &snapshot->tenants[i]);
+    snapshot->foreign_count = count < SNAPSHOT_FOREIGN_MAX ? count : SNAPSHOT_FOREIGN_MAX;
+    if (snapshot->foreign_count)
+        memcpy(snapshot->foreign, foreign, snapshot->foreign_count * sizeof(*foreign));
+}
+
+/* --- begin and end --- */
+
+int outlook_new(struct outlook **ret_outlook, const struct node *node, uint64_t interval_ns,
+                struct err *err)
+{
+    const struct hardware_options options = {.interval_ns = interval_ns};
+    struct outlook *outlook = calloc(1, sizeof(*outlook));
+    int rc;
+
+    if (!outlook)
+        return err_set(err, ENOMEM, "allocate what is known of the hardware");
+    outlook->events = node->events;
+    rc = foreign_new(&outlook->foreign,
+                     &(struct foreign_system){foreign_process_describe, foreign_process_signal,
+                                              add_event, outlook},
+                     err);
+    if (!rc)
+        rc = hardware_new(&outlook->hardware, &options, err);
+    if (rc < 0) {
+        outlook_free(outlook);
+        return rc;
+    }
+    *ret_outlook = outlook;
+    return 0;
+}
+
+void outlook_free(struct outlook *outlook)
+{
+    if (!outlook)
+        return;
+    hardware_free(outlook->hardware);
+    foreign_free(outlook->foreign);
+    free(outlook);
+}

@@ -1,0 +1,82 @@
+#!/bin/sh
+# The daemon as a service: what it tells its manager, its log, reading the configuration again, its end.
+# shellcheck disable=SC2154 # background_as sets PID_daemon
+. "$(dirname "$0")/lib.sh"
+on_simulator "$@"
+
+F=$TMP/f.yaml
+L=$TMP/log
+M=$TMP/manager
+export VGPU_RUNTIME_DIR="$TMP/run"
+
+# A service manager's end of the socket: a line for each thing that is told, WATCHDOG=1 once.
+cat >"$TMP/manager.py" <<'END'
+import socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind(sys.argv[1])
+seen = False
+while True:
+    text = s.recv(4096).decode()
+    if text == 'WATCHDOG=1\n' and seen:
+        continue
+    seen = seen or text == 'WATCHDOG=1\n'
+    sys.stdout.write(text)
+    sys.stdout.flush()
+END
+background_as manager python3 "$TMP/manager.py" "$M"
+wait_for 10 test -S "$M"
+
+cat >"$F" <<END
+log_file: $L
+log_format: json
+api_listen_addr: ""
+END
+told() { grep -c "$1" "$TMP/manager.out"; }
+was_told() { [ "$(told "$1")" -ge "$2" ]; }
+in_log() { grep -q -e "$1" "$L"; }
+
+NOTIFY_SOCKET=$M WATCHDOG_USEC=300000 background_as daemon vgpu-hypervisor --config "$F"
+ok "the manager is told when it is ready" wait_for 10 was_told '^READY=1$' 1
+is "with how many GPUs and tenants there are" "$(grep STATUS "$TMP/manager.out")" "STATUS=1 GPUs, 0 tenants"
+ok "the watchdog is fed" wait_for 10 was_told '^WATCHDOG=1$' 1
+ok "each line of the log is an object with time, level, component and message" python3 - "$L" <<'END'
+import json, re, sys
+lines = [json.loads(line) for line in open(sys.argv[1])]
+assert lines
+for line in lines:
+    assert list(line) == ['time', 'level', 'component', 'message'], line
+    assert re.fullmatch(r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z', line['time']), line
+assert any(line['component'] == 'daemon' and 'begins' in line['message'] for line in lines)
+END
+
+echo 'log_level: debug,daemon=info' >>"$F"
+kill -HUP "$PID_daemon"
+ok "SIGHUP reads the configuration again" wait_for 10 in_log 'read again from'
+ok "and says so to the manager" wait_for 10 was_told '^READY=1$' 2
+is "between RELOADING and READY, with the time" "$(told '^RELOADING=1$') $(told '^MONOTONIC_USEC=[0-9]*$')" "1 1"
+
+cp "$F" "$TMP/good.yaml"
+echo 'queue_secnds: 1' >>"$F"
+kill -HUP "$PID_daemon"
+ok "a bad one is refused with its place, and the nearest key" wait_for 10 in_log \
+    "stays as it was: $F:5:1: there is no option 'queue_secnds'; is 'queue_seconds' meant"
+ok "the daemon goes on" wait_for 10 was_told '^READY=1$' 3
+cp "$TMP/good.yaml" "$F"
+
+mv "$L" "$L.moved"
+kill -HUP "$PID_daemon"
+ok "a log that somebody moved is begun anew" wait_for 10 test -s "$L"
+
+kill -TERM "$PID_daemon"
+wait "$PID_daemon"
+is "SIGTERM ends it with success" "$?" 0
+is "nothing was said on its stderr" "$(cat "$TMP/daemon.err")" ""
+ok "the manager is told that it stops" was_told '^STOPPING=1$' 1
+
+background_as daemon vgpu-hypervisor --config "$F" --runtime-dir "$TMP/other" --log-file ""
+wait_for 10 test -S "$TMP/other/control"
+kill -INT "$PID_daemon"
+wait "$PID_daemon"
+is "without a manager it works too, wherever it is told to" "$?" 0
+ok "and logs to stderr" grep -q '"message":"vgpu-hypervisor .* begins"' "$TMP/daemon.err"
+done_testing
