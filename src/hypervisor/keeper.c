@@ -204,7 +204,7 @@ static int start_supervisor(struct keeper *keeper, int front_fd, struct err *err
                            NULL};
     uv_stdio_container_t stdio[] = {inherit(-1),
                                     inherit(-1),
-                                    inherit(STDERR_FILENO),
+                                    inherit(keeper->config->words_fd),
                                     inherit(keeper->listen_fd),
                                     inherit(keeper->ledger_fd),
                                     inherit(front_fd),

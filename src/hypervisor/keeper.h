@@ -25,6 +25,7 @@ struct keeper_config {
     uv_loop_t *loop;
     const struct runtime *runtime;
     const char *program; /* vgpu-supervisor */
+    int words_fd;        /* what it has as standard error */
     /* Its status is a new one; `before` (all zero for the first) goes afterwards. */
     void (*on_change)(void *context, struct keeper *keeper, const struct keeper_status *before);
     void (*on_ready)(void *context, struct keeper *keeper); /* the first one came */

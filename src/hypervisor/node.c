@@ -8,6 +8,7 @@
 #include "hypervisor/requests.h"
 #include "hypervisor/standalone.h"
 #include "hypervisor/survey.h"
+#include "hypervisor/words.h"
 #include "supervisor/gpus.h"
 #include "utils/clock.h"
 #include "utils/log.h"
@@ -292,11 +293,15 @@ static int begin(struct node *node, struct err *err)
     if (rc < 0)
         return rc;
     health_init(&node->health, node->events);
+    rc = words_new(&node->words, &node->loop, err);
+    if (rc < 0)
+        return rc;
     node->backend = (struct backend){
         .get_snapshot = get_snapshot, .post = post, .events = node->events, .context = node};
     node->keeper_config = (struct keeper_config){.loop = &node->loop,
                                                  .runtime = &node->runtime,
                                                  .program = node->program,
+                                                 .words_fd = words_fd(node->words),
                                                  .on_change = on_change,
                                                  .on_ready = on_ready,
                                                  .on_lost = on_lost,
@@ -377,6 +382,7 @@ void node_free(struct node *node)
     standalone_free(node->standalone);
     outlook_free(node->outlook);
     control_socket_free(node->control_socket);
+    words_free(node->words);
     uv_walk(&node->loop, close_handle, NULL);
     while (uv_run(&node->loop, UV_RUN_DEFAULT))
         ; /* what closes has its callbacks, also after a stop that came before the loop ran */

@@ -81,6 +81,7 @@ struct keeper_world *keeper_world_start(const char *behaviour)
     world.config = (struct keeper_config){.loop = &world.loop,
                                           .runtime = &world.runtime,
                                           .program = FAKE_SUPERVISOR_FILE,
+                                          .words_fd = STDERR_FILENO,
                                           .on_change = on_change,
                                           .on_ready = on_ready,
                                           .on_lost = on_lost,

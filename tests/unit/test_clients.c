@@ -257,7 +257,7 @@ static void tell(void)
     connections_tell(&at.connections);
     while (uv_is_active((uv_handle_t *)&at.connections.news))
         (void)uv_run(&at.loop, UV_RUN_NOWAIT); /* 10 ms at most */
-    (void)uv_run(&at.loop, UV_RUN_NOWAIT); /* what closes */
+    (void)uv_run(&at.loop, UV_RUN_NOWAIT);     /* what closes */
 }
 
 static uint32_t count_replies(int fd)
