@@ -220,6 +220,7 @@ struct snapshot *survey_make(const struct survey *survey)
         qsort(snapshot->tenants, at, sizeof(snapshot->tenants[0]), compare_names);
     memcpy(snapshot->faults, survey->health->list, sizeof(snapshot->faults));
     snapshot->fault_count = survey->health->count;
-    outlook_show(survey->outlook, snapshot);
+    if (survey->outlook)
+        outlook_show(survey->outlook, snapshot);
     return snapshot;
 }

@@ -17,7 +17,7 @@ struct survey {
     uint32_t card_count;
     const struct list *keepers;  /* of struct keeper */
     const struct list *observed; /* those of other users' `vgpu run` */
-    const struct outlook *outlook;
+    const struct outlook *outlook; /* NULL: nothing is measured */
     const struct list *waiting; /* of struct waiting (admission's queue) */
     const struct health *health;
     uint64_t sequence;

@@ -1,6 +1,6 @@
 #pragma once
 /*
- * words - what supervisors write to their standard error, as lines of the daemon's own log. They all
+ * words - what supervisors write to their standard error, as lines of the daemon's log. They all
  * write to one pipe; a line is one write and does not mix with others. After the daemon's end they
  * write to nobody, which they do not mind.
  */

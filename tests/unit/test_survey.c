@@ -2,7 +2,6 @@
 
 #include "hypervisor/health.h"
 #include "hypervisor/keeper.h"
-#include "hypervisor/outlook.h"
 #include "hypervisor/request.h"
 #include "hypervisor/survey.h"
 #include "hypervisor/waiting.h"
@@ -17,7 +16,7 @@ static struct {
     enum verdict verdicts[2];
     struct keeper keepers[3];
     uint32_t keeper_count;
-    struct list keeper_list, observed_list, waiting_list;
+    struct list keeper_list, waiting_list, observed_list;
     struct request request;
     struct waiting waiting;
     struct health health;
@@ -25,20 +24,12 @@ static struct {
     struct snapshot *snapshot;
 } at;
 
-/* What the linker calls instead: the hardware is tested by itself. */
-void __wrap_outlook_show(const struct outlook *outlook, struct snapshot *snapshot);
-void __wrap_outlook_show(const struct outlook *outlook, struct snapshot *snapshot)
-{
-    (void)outlook;
-    (void)snapshot;
-}
-
 static void start(void)
 {
     memset(&at, 0, sizeof(at));
     list_init(&at.keeper_list);
-    list_init(&at.observed_list);
     list_init(&at.waiting_list);
+    list_init(&at.observed_list);
     for (uint32_t i = 0; i < 2; i++) {
         at.cards[i].nvml_index = i;
         at.cards[i].memory_bytes = 80 * GIB;
