@@ -16,42 +16,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define RETRY_MS       20
-#define FAILING_MS     2000 /* between the starts of supervisors that end at once */
-#define FAILURES_MOST  3u
-#define SHORT_MOST     10u /* killed from outside, that many in a row */
-#define SHORT_LIFE_NS  NS_PER_SEC
-#define SILENCE_NS     (TALK_ANSWER_MS * NS_PER_MS)
-#define BEGINNING_NS   (5 * NS_PER_SEC) /* until a supervisor's first word, on a busy machine */
-#define PROMISE_NS     (2 * NS_PER_SEC) /* what it says of limits may be from before a SET */
-#define PROCESSES_STEP 16u
-#define PROCESSES_MOST 65536u
+#define RETRY_MS      20
+#define FAILING_MS    2000 /* between the starts of supervisors that end at once */
+#define FAILURES_MOST 3u
+#define SHORT_MOST    10u /* killed from outside, that many in a row */
+#define SHORT_LIFE_NS NS_PER_SEC
+#define SILENCE_NS    (TALK_ANSWER_MS * NS_PER_MS)
+#define BEGINNING_NS  (5 * NS_PER_SEC) /* until a supervisor's first word, on a busy machine */
+#define PROMISE_NS    (2 * NS_PER_SEC) /* what it says of limits may be from before a SET */
 
 /* --- its status --- */
-
-static void reset(struct keeper_status *status)
-{
-    status->tenant = (struct message_status_tenant){.supervisor_pid = 0};
-    status->gpu_count = 0;
-    status->process_count = 0;
-}
-
-static bool make_room(struct keeper_status *status)
-{
-    uint32_t room = status->process_room + PROCESSES_STEP;
-    void *processes;
-
-    if (status->process_count < status->process_room)
-        return true;
-    processes = room > PROCESSES_MOST
-                    ? NULL
-                    : realloc(status->processes, room * sizeof(*status->processes));
-    if (!processes)
-        return false;
-    status->processes = processes;
-    status->process_room = room;
-    return true;
-}
 
 /* The limits that are in force, also where somebody changed them behind our back. */
 static void note_limits(struct keeper *keeper, const struct message_status_gpu *said)
@@ -70,6 +44,16 @@ static void note_limits(struct keeper *keeper, const struct message_status_gpu *
     }
 }
 
+void keeper_promise(struct keeper *keeper, const struct message_set *set, uint64_t now_ns)
+{
+    struct tenant wanted = keeper->tenant;
+
+    if (tenant_change(&wanted, set, NULL) < 0)
+        return; /* nor will its supervisor change anything */
+    memcpy(keeper->promised, wanted.quotas, sizeof(keeper->promised));
+    keeper->promised_until_ns = now_ns + PROMISE_NS;
+}
+
 /* Of somebody else's tenant nothing else is known. */
 static void note_gpus(struct keeper *keeper)
 {
@@ -83,16 +67,6 @@ static void note_gpus(struct keeper *keeper)
         card->nvml_index = status->gpus[i].nvml_index;
         keeper->tenant.quotas[i].is_allowed = 1;
     }
-}
-
-void keeper_promise(struct keeper *keeper, const struct message_set *set, uint64_t now_ns)
-{
-    struct tenant wanted = keeper->tenant;
-
-    if (tenant_change(&wanted, set, NULL) < 0)
-        return; /* nor will its supervisor change anything */
-    memcpy(keeper->promised, wanted.quotas, sizeof(keeper->promised));
-    keeper->promised_until_ns = now_ns + PROMISE_NS;
 }
 
 static void complete(struct keeper *keeper)
@@ -116,35 +90,15 @@ static void complete(struct keeper *keeper)
     if (is_first)
         keeper->config->on_ready(keeper->config->context, keeper);
     keeper->config->on_change(keeper->config->context, keeper, &keeper->coming);
-    reset(&keeper->coming);
+    keeper_status_reset(&keeper->coming);
 }
 
 static void on_news(void *context, const struct message_header *message)
 {
     struct keeper *keeper = context;
-    struct keeper_status *coming = &keeper->coming;
 
-    switch (message->type) {
-    case MESSAGE_STATUS_TENANT:
-        reset(coming);
-        memcpy(&coming->tenant, message, sizeof(coming->tenant));
-        break;
-    case MESSAGE_STATUS_PROCESS:
-        if (make_room(coming))
-            memcpy(&coming->processes[coming->process_count++], message,
-                   sizeof(coming->processes[0]));
-        break;
-    case MESSAGE_STATUS_GPU:
-        if (coming->gpu_count < REGION_GPUS_MAX)
-            memcpy(&coming->gpus[coming->gpu_count++], message, sizeof(coming->gpus[0]));
-        break;
-    case MESSAGE_REPLY:
-        if (coming->tenant.header.type) /* else it is an error's, or the end of something else */
-            complete(keeper);
-        break;
-    default:
-        break; /* of a later version: what it means is not needed */
-    }
+    if (keeper_status_take(&keeper->coming, message))
+        complete(keeper);
 }
 
 /* --- lines --- */
@@ -587,7 +541,7 @@ void keeper_look(struct keeper *keeper, uint64_t now_ns)
         return;
     if (keeper->line)
         (void)talk_expire(keeper->line, now_ns); /* who asked was told */
-    if (keeper->asked_ns && now_ns > keeper->asked_ns + SILENCE_NS && keeper->is_observed) {
+    if (keeper->asked_ns && now_ns > keeper->asked_ns + patience_ns && keeper->is_observed) {
         judge_soon(keeper, 0);
         return;
     }

@@ -10,6 +10,7 @@
  *   ORPHANED   it is lost, and another one is about to be started
  *   ended      on_end() was called, in which the keeper is freed
  */
+#include "hypervisor/keeper_status.h"
 #include "hypervisor/snapshot.h"
 #include "hypervisor/talk.h"
 #include "supervisor/tenant.h"
@@ -19,15 +20,6 @@
 
 struct runtime;
 struct keeper;
-
-/* What a supervisor says of its tenant, whole. */
-struct keeper_status {
-    struct message_status_tenant tenant;
-    struct message_status_gpu gpus[REGION_GPUS_MAX];
-    uint32_t gpu_count;
-    struct message_status_process *processes;
-    uint32_t process_count, process_room;
-};
 
 struct keeper_config {
     uv_loop_t *loop;
@@ -83,18 +75,18 @@ int keeper_create(struct keeper **ret_keeper, const struct keeper_config *config
 int keeper_take_over(struct keeper **ret_keeper, const struct keeper_config *config,
                      const char *name, struct err *err) MUST_CHECK;
 
+/* Whether the name is still this keeper's, and not free for another or another's already. */
+bool keeper_has_name(const struct keeper *keeper);
+
+/* A SET that was admitted is on its way: nobody else is to be promised the same meanwhile. */
+void keeper_promise(struct keeper *keeper, const struct message_set *set, uint64_t now_ns);
+
 /*
  * Looks at a tenant of somebody else's `vgpu run` (of user `uid`), whose directory and supervisor
  * may be hostile: nothing of it is read but what comes over its socket, and nothing is done to it.
  */
 int keeper_observe(struct keeper **ret_keeper, const struct keeper_config *config, const char *name,
                    uid_t uid, struct err *err) MUST_CHECK;
-
-/* Whether the name is still this keeper's, and not free for another or another's already. */
-bool keeper_has_name(const struct keeper *keeper);
-
-/* A SET that was admitted is on its way: nobody else is to be promised the same meanwhile. */
-void keeper_promise(struct keeper *keeper, const struct message_set *set, uint64_t now_ns);
 
 /* Once a second: asks for its status, and ends a supervisor that does not answer. */
 void keeper_look(struct keeper *keeper, uint64_t now_ns);

@@ -93,6 +93,8 @@ static void end_handle(uv_handle_t *handle, void *context)
 
 static void stop(void)
 {
+    for (int i = 0; i < 3; i++)
+        (void)uv_run(&at.loop, UV_RUN_NOWAIT); /* those that have gone are forgotten */
     uv_walk(&at.loop, end_handle, NULL);
     while (uv_run(&at.loop, UV_RUN_DEFAULT))
         ;
