@@ -9,7 +9,7 @@
 #define SLICE_LOW_US         100u  /* of a low tenant beside a busy other one */
 #define CYCLE_PART_US        8000u /* of each busy tenant in the cycle: loses 2.4 % to switches */
 #define CYCLE_MOST_US        100000u
-#define FREE_US              2000u /* of free tenants beside a capped one, for each weight */
+#define FREE_US              4000u /* of free tenants beside a capped one, for each weight */
 #define FREE_SINGLE_US       1000u /* of one alone: how long the capped one waits to begin */
 #define FREE_CROWD_US        500u  /* the same beside several */
 #define SWITCH_LOSS_US       250u  /* a switch, and what the slice is longer than asked for */
@@ -202,10 +202,8 @@ static uint64_t part_us(const struct slices_tenant *tenant, uint64_t whole_us, u
  */
 static uint64_t wanted_free_us(const struct slices_tenant *tenant, const struct sums *sums)
 {
-    if (sums->capped_count > 1)
-        return (uint64_t)FREE_CROWD_US * tenant->weight;
     if (sums->active_count - sums->capped_count <= 1)
-        return FREE_SINGLE_US;
+        return sums->capped_count > 1 ? FREE_CROWD_US : FREE_SINGLE_US;
     return (uint64_t)FREE_US * tenant->weight;
 }
 

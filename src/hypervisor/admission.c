@@ -7,8 +7,10 @@
 
 static uint64_t wanted_bytes(const struct admission_gpu *gpu, const struct admission_wish *wish)
 {
+    /* To the byte what the tenant is given (tenant_change()). */
     if (wish->memory_milli_percent)
-        return (uint64_t)((double)gpu->memory_bytes * wish->memory_milli_percent / WHOLE);
+        return gpu->memory_bytes / WHOLE * wish->memory_milli_percent +
+               gpu->memory_bytes % WHOLE * wish->memory_milli_percent / WHOLE;
     return wish->memory_bytes == REGION_NO_LIMIT ? 0 : wish->memory_bytes;
 }
 
@@ -60,9 +62,9 @@ static int decide_named(const struct admission_gpu *gpus, uint32_t count,
     uint32_t known = 0;
 
     for (uint32_t i = 0; i < count; i++) {
-        if (!(wish->gpu_mask >> gpus[i].nvml_index & 1))
+        if (!(wish->gpu_mask & admission_bit(gpus[i].nvml_index)))
             continue;
-        known |= 1u << gpus[i].nvml_index;
+        known |= admission_bit(gpus[i].nvml_index);
         if (!can_ever(&gpus[i], wish))
             return err_say(err, EINVAL, "GPU %u has %.1f GiB in all, and %.1f GiB were asked for",
                            gpus[i].nvml_index, (double)gpus[i].memory_bytes / GIB,
@@ -97,7 +99,7 @@ static int decide_best(const struct admission_gpu *gpus, uint32_t count,
     const struct admission_gpu *best = NULL, *nearest = NULL;
 
     for (uint32_t i = 0; i < count; i++) {
-        if (!can_ever(&gpus[i], wish))
+        if (!can_ever(&gpus[i], wish) || !admission_bit(gpus[i].nvml_index))
             continue;
         if (!nearest || left_bytes(&gpus[i]) > left_bytes(nearest))
             nearest = &gpus[i];
@@ -108,7 +110,7 @@ static int decide_best(const struct admission_gpu *gpus, uint32_t count,
         return err_say(err, EINVAL, "no GPU of this machine has that much memory");
     if (!best)
         return refuse(nearest, wish, err);
-    *ret_mask = 1u << best->nvml_index;
+    *ret_mask = admission_bit(best->nvml_index);
     return 0;
 }
 

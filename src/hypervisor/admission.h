@@ -30,6 +30,21 @@ struct admission_wish {
 };
 
 /*
+ * The bit of a GPU in a mask; 0 for one that is beyond it: cards that have stopped to answer are
+ * counted by NVML, too, so that an index may be any.
+ */
+static inline uint32_t admission_bit(uint32_t nvml_index)
+{
+    return nvml_index < 32 ? 1u << nvml_index : 0;
+}
+
+/* The sum; UINT64_MAX where there is none: who writes such limits gets no room by it. */
+static inline uint64_t admission_sum(uint64_t a, uint64_t b)
+{
+    return a + b < a ? UINT64_MAX : a + b;
+}
+
+/*
  * The best fit is the GPU that is left with the least memory unreserved; among those the one with
  * the least GPU time unreserved, then with the fewest tenants, then the first. A tenant without
  * guarantees goes to the GPU with the fewest tenants. -ENOSPC with words: it does not fit now.

@@ -15,18 +15,49 @@
 
 /* --- what is reserved --- */
 
-static void reserve(struct admission_gpu *gpus, const struct admit *admit,
-                    const struct tenant *tenant)
+/* What a tenant is guaranteed of a GPU: without a limit, or without a cap, nothing. */
+static bool is_guaranteed_more_memory(const struct tenant_quota *quota,
+                                      const struct tenant_quota *old)
 {
+    return quota->memory_bytes != REGION_NO_LIMIT &&
+           (old->memory_bytes == REGION_NO_LIMIT || quota->memory_bytes > old->memory_bytes);
+}
+
+static bool is_guaranteed_more_time(const struct tenant_quota *quota,
+                                    const struct tenant_quota *old)
+{
+    return quota->cap_milli_percent < NO_CAP &&
+           (old->cap_milli_percent >= NO_CAP || quota->cap_milli_percent > old->cap_milli_percent);
+}
+
+/* The quota, and what was promised since where that is more. */
+static struct tenant_quota larger(const struct tenant_quota *quota,
+                                  const struct tenant_quota *promised)
+{
+    struct tenant_quota both = *quota;
+
+    if (is_guaranteed_more_memory(promised, quota))
+        both.memory_bytes = promised->memory_bytes;
+    if (is_guaranteed_more_time(promised, quota))
+        both.cap_milli_percent = promised->cap_milli_percent;
+    return both;
+}
+
+static void reserve(struct admission_gpu *gpus, const struct admit *admit,
+                    const struct keeper *keeper)
+{
+    const struct tenant *tenant = &keeper->tenant;
+
     for (uint32_t i = 0; i < tenant->gpu_count; i++) {
-        const struct tenant_quota *quota = &tenant->quotas[i];
+        const struct tenant_quota both = larger(&tenant->quotas[i], &keeper->promised[i]);
+        const struct tenant_quota *quota = &both;
 
         for (uint32_t j = 0; j < admit->card_count && quota->is_allowed; j++) {
             if (gpus[j].nvml_index != tenant->cards[i].nvml_index)
                 continue;
             gpus[j].tenant_count++;
             if (quota->memory_bytes != REGION_NO_LIMIT)
-                gpus[j].reserved_bytes += quota->memory_bytes;
+                gpus[j].reserved_bytes = admission_sum(gpus[j].reserved_bytes, quota->memory_bytes);
             if (quota->cap_milli_percent < NO_CAP)
                 gpus[j].reserved_milli_percent += quota->cap_milli_percent;
         }
@@ -40,14 +71,14 @@ static void survey_gpus(struct admission_gpu *gpus, const struct admit *admit,
         gpus[i] = (struct admission_gpu){
             .nvml_index = admit->cards[i].nvml_index,
             .memory_bytes = admit->cards[i].memory_bytes,
-            .is_usable = !(admit->lost_mask >> admit->cards[i].nvml_index & 1),
+            .is_usable = !(admit->lost_mask & admission_bit(admit->cards[i].nvml_index)),
         };
     LIST_EACH(node, admit->keepers)
     {
         const struct keeper *keeper = CONTAINER_OF(node, struct keeper, node);
 
-        if (keeper != except && !keeper->is_over)
-            reserve(gpus, admit, &keeper->tenant);
+        if (keeper != except)
+            reserve(gpus, admit, keeper);
     }
 }
 
@@ -62,7 +93,7 @@ static void leave_to_waiters(struct admission_gpu *gpus, const struct admit *adm
         uint32_t mask = waiting->request->gpu_mask ? waiting->request->gpu_mask : UINT32_MAX;
 
         for (uint32_t i = 0; i < admit->card_count; i++)
-            if (mask >> gpus[i].nvml_index & 1)
+            if (mask & admission_bit(gpus[i].nvml_index))
                 gpus[i].is_waited_for = true;
     }
 }
@@ -74,9 +105,19 @@ struct subject {
     gid_t groups[GROUPS_MAX];
 };
 
-static void find_subject(struct subject *subject, const struct request_caller *caller)
+/* Asking for groups may take long (NSS): only where a rule names one. */
+static bool has_group_rules(const struct policy *policy)
 {
-    const struct passwd *user = getpwuid(caller->uid);
+    for (size_t i = 0; i < policy->count; i++)
+        if (policy->rules[i].who == POLICY_GROUP)
+            return true;
+    return false;
+}
+
+static void find_subject(struct subject *subject, const struct policy *policy,
+                         const struct request_caller *caller)
+{
+    const struct passwd *user = has_group_rules(policy) ? getpwuid(caller->uid) : NULL;
     int count = GROUPS_MAX;
 
     subject->subject =
@@ -85,20 +126,24 @@ static void find_subject(struct subject *subject, const struct request_caller *c
         subject->subject.group_count = (size_t)count;
 }
 
+static uint64_t larger_of(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
 /* What the user would have on this card, this tenant with it. */
 static void sum_up(struct policy_wish_gpu *sum, const struct tenant *tenant,
-                   const struct gpus_card *card)
+                   const struct tenant_quota *promised, const struct gpus_card *card)
 {
     for (uint32_t i = 0; i < tenant->gpu_count; i++) {
-        const struct tenant_quota *quota = &tenant->quotas[i];
+        const struct tenant_quota *quota = &tenant->quotas[i], *soon = &promised[i];
 
         if (!quota->is_allowed || tenant->cards[i].nvml_index != card->nvml_index)
             continue;
-        if (quota->memory_bytes == REGION_NO_LIMIT || sum->memory_bytes == REGION_NO_LIMIT)
-            sum->memory_bytes = REGION_NO_LIMIT;
-        else
-            sum->memory_bytes += quota->memory_bytes;
-        sum->compute_milli_percent += quota->cap_milli_percent;
+        /* The sum is at its end where somebody has no limit. */
+        sum->memory_bytes =
+            admission_sum(sum->memory_bytes, larger_of(quota->memory_bytes, soon->memory_bytes));
+        sum->compute_milli_percent += larger_of(quota->cap_milli_percent, soon->cap_milli_percent);
     }
 }
 
@@ -109,13 +154,13 @@ static void add_gpu(struct policy_wish *wish, const struct admit *admit,
     struct policy_wish_gpu *sum = &wish->gpus[wish->gpu_count++];
 
     *sum = (struct policy_wish_gpu){.card_bytes = card->memory_bytes};
-    sum_up(sum, tenant, card);
+    sum_up(sum, tenant, tenant->quotas, card);
     LIST_EACH(node, admit->keepers)
     {
         const struct keeper *keeper = CONTAINER_OF(node, struct keeper, node);
 
-        if (keeper != except && !keeper->is_over && keeper->tenant.uid == tenant->uid)
-            sum_up(sum, &keeper->tenant, card);
+        if (keeper != except && keeper->tenant.uid == tenant->uid)
+            sum_up(sum, &keeper->tenant, keeper->promised, card);
     }
 }
 
@@ -127,7 +172,7 @@ static uint32_t count_tenants(const struct admit *admit, uint32_t uid, const str
     {
         const struct keeper *keeper = CONTAINER_OF(node, struct keeper, node);
 
-        count += keeper != except && !keeper->is_over && keeper->tenant.uid == uid;
+        count += keeper != except && keeper->tenant.uid == uid;
     }
     return count;
 }
@@ -165,12 +210,12 @@ static int fill_tenant(struct tenant *tenant, const struct admit *admit,
     tenant->gpu_count = admit->card_count;
     for (uint32_t i = 0; i < admit->card_count; i++) {
         tenant->cards[i] = admit->cards[i];
-        tenant->quotas[i] =
-            (struct tenant_quota){.memory_bytes = REGION_NO_LIMIT,
-                                  .cap_milli_percent = NO_CAP,
-                                  .weight = 1,
-                                  .priority = REGION_NORMAL,
-                                  .is_allowed = mask >> admit->cards[i].nvml_index & 1};
+        tenant->quotas[i] = (struct tenant_quota){
+            .memory_bytes = REGION_NO_LIMIT,
+            .cap_milli_percent = NO_CAP,
+            .weight = 1,
+            .priority = REGION_NORMAL,
+            .is_allowed = (mask & admission_bit(admit->cards[i].nvml_index)) != 0};
     }
     limits.gpu_mask = UINT32_MAX;
     return tenant_change(tenant, &limits, err);
@@ -193,7 +238,7 @@ int admit_create(const struct admit *admit, const struct request *request,
     uint32_t mask = 0;
     int rc;
 
-    find_subject(&subject, &request->caller);
+    find_subject(&subject, admit->policy, &request->caller);
     wish.may_exceed = policy_may_exceed(admit->policy, &subject.subject);
     survey_gpus(gpus, admit, NULL);
     leave_to_waiters(gpus, admit, waiter);
@@ -213,37 +258,61 @@ int admit_create(const struct admit *admit, const struct request *request,
     return rc;
 }
 
+/* What a policy bounds: without a limit, or without a cap, it is the most. */
+static bool may_use_more(const struct tenant *tenant, const struct tenant *old)
+{
+    for (uint32_t i = 0; i < tenant->gpu_count; i++) {
+        const struct tenant_quota *now = &tenant->quotas[i], *before = &old->quotas[i];
+
+        if (now->is_allowed && (now->memory_bytes > before->memory_bytes ||
+                                now->cap_milli_percent > before->cap_milli_percent ||
+                                now->weight > before->weight || now->priority > before->priority))
+            return true;
+    }
+    return false;
+}
+
+/*
+ * Whether there is room for what is guaranteed anew. What it has is its own: who asks for no more
+ * is not asked for room, neither on a full GPU nor on one that is lost.
+ */
+static int find_room(const struct admit *admit, const struct keeper *keeper,
+                     const struct tenant *tenant, bool may_exceed, struct err *err)
+{
+    struct admission_gpu gpus[REGION_GPUS_MAX];
+    int rc = 0;
+
+    survey_gpus(gpus, admit, keeper);
+    for (uint32_t i = 0; !rc && i < tenant->gpu_count; i++) {
+        const struct tenant_quota *quota = &tenant->quotas[i], *old = &keeper->tenant.quotas[i];
+        bool has_memory = is_guaranteed_more_memory(quota, old);
+        bool has_time = is_guaranteed_more_time(quota, old);
+        struct admission_wish wish = {
+            .memory_bytes = has_memory ? quota->memory_bytes : REGION_NO_LIMIT,
+            .cap_milli_percent = has_time ? quota->cap_milli_percent : NO_CAP,
+            .gpu_mask = admission_bit(tenant->cards[i].nvml_index),
+            .may_exceed = may_exceed,
+        };
+        uint32_t mask;
+
+        if (quota->is_allowed && (has_memory || has_time))
+            rc = admission_decide(gpus, admit->card_count, &wish, &mask, err);
+    }
+    return rc;
+}
+
 int admit_change(const struct admit *admit, const struct request *request,
                  const struct keeper *keeper, struct err *err)
 {
-    struct admission_gpu gpus[REGION_GPUS_MAX];
     struct tenant tenant = keeper->tenant;
     struct subject subject;
-    uint32_t mask;
     int rc = tenant_change(&tenant, &request->limits, err);
 
     if (rc < 0)
         return rc;
-    find_subject(&subject, &request->caller);
-    survey_gpus(gpus, admit, keeper);
-    for (uint32_t i = 0; !rc && i < tenant.gpu_count; i++) {
-        const struct tenant_quota *quota = &tenant.quotas[i], *old = &keeper->tenant.quotas[i];
-        struct admission_wish wish = {
-            .memory_bytes = quota->memory_bytes,
-            .cap_milli_percent = quota->cap_milli_percent,
-            .gpu_mask = 1u << tenant.cards[i].nvml_index,
-            .may_exceed = policy_may_exceed(admit->policy, &subject.subject),
-        };
-
-        /* What it has is its own: who asks for no more of anything is not refused. */
-        if (old->memory_bytes != REGION_NO_LIMIT && wish.memory_bytes <= old->memory_bytes)
-            wish.memory_bytes = REGION_NO_LIMIT;
-        if (wish.cap_milli_percent <= old->cap_milli_percent && old->cap_milli_percent < NO_CAP)
-            wish.cap_milli_percent = NO_CAP;
-        if (quota->is_allowed)
-            rc = admission_decide(gpus, admit->card_count, &wish, &mask, err);
-    }
-    if (!rc && !request->caller.is_operator)
+    find_subject(&subject, admit->policy, &request->caller);
+    rc = find_room(admit, keeper, &tenant, policy_may_exceed(admit->policy, &subject.subject), err);
+    if (!rc && !request->caller.is_operator && may_use_more(&tenant, &keeper->tenant))
         rc = judge_policy(admit, &subject, &tenant, keeper, err);
     return rc;
 }

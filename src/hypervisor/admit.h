@@ -30,6 +30,9 @@ struct admit {
 int admit_create(const struct admit *admit, const struct request *request,
                  const struct list *waiter, struct tenant *ret_tenant, struct err *err) MUST_CHECK;
 
-/* New limits for a tenant that is there. */
+/*
+ * New limits for a tenant that is there. Who asks for no more of anything is not refused, whatever
+ * the policy has become and whatever else was promised meanwhile.
+ */
 int admit_change(const struct admit *admit, const struct request *request,
                  const struct keeper *keeper, struct err *err) MUST_CHECK;

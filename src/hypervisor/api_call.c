@@ -30,6 +30,7 @@ static void release(struct api_call *call)
     if (sub_ordered(&call->references, 1) != 1)
         return;
     http_clock_release(call->clock);
+    free(call->request.context);
     free(call);
 }
 
@@ -88,7 +89,6 @@ struct api_call *api_call_new(struct http_server *server, const struct backend *
     call->request.caller = http_request_caller(http)->identity;
     call->request.front_fd = -1;
     call->request.done = on_done;
-    call->request.context = call;
     call->clock = http_clock_hold(http_server_clock(server));
     call->backend = backend;
     store_relaxed(&call->references, 1);

@@ -26,7 +26,10 @@ struct api_call *api_call_new(struct http_server *server, const struct backend *
 /* Of one that was not posted. NULL is fine. */
 void api_call_free(struct api_call *call);
 
-/* To be filled in before it is posted. */
+/*
+ * To be filled in before it is posted. Its context may become memory of malloc()'s, which `answer`
+ * finds there and which is freed with the call.
+ */
 struct request *api_call_request(struct api_call *call);
 
 /* Posts it, and answers the HTTP request: by `answer`, or by the problem that the loop tells. */

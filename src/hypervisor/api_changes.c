@@ -8,6 +8,7 @@
 #include "hypervisor/backend.h"
 #include "hypervisor/http_answer.h"
 #include "hypervisor/http_request.h"
+#include "hypervisor/journal.h"
 #include "hypervisor/json_value.h"
 #include "hypervisor/snapshot.h"
 #include "utils/log.h"
@@ -155,16 +156,20 @@ void api_changes_log_level(struct http_request *http, void *context)
 {
     size_t size;
     const char *body = http_request_body(http, &size);
-    enum log_level level;
+    struct log_levels levels;
+    char text[LOG_LEVELS_TEXT_MAX];
+    struct str str;
     struct err err;
 
     if (!http_request_caller(http)->identity.is_operator)
-        http_reply_problem(http, 403, "not-allowed", "operators alone set the log's level");
-    else if (api_tenants_read_level(&level, body, size, &err) < 0)
+        http_reply_problem(http, 403, "not-allowed", "operators alone set the log's levels");
+    else if (api_tenants_read_levels(&levels, body, size, &err) < 0)
         reply_bad_value(http, &err);
     else {
-        log_set_level(level);
-        log_info("the log's level is '%s' now", log_level_word(level));
+        journal_set_levels(&levels);
+        str_init(&str, text, sizeof(text));
+        log_levels_print(&levels, &str);
+        log_info("what is logged is '%s' from now on", text);
         http_reply(http, http_answer_new_empty(204));
     }
 }

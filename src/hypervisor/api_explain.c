@@ -3,94 +3,26 @@
 #include "hypervisor/json_value.h"
 #include "hypervisor/request.h"
 #include "hypervisor/snapshot.h"
+#include "supervisor/explanation.h"
 #include "utils/str.h"
 
-#define SENTENCE_SIZE 256
-#define WHOLE_MILLI   100000u
+#include <string.h>
 
-static void say(json_t *sentences, const char *format, ...) PRINTF_LIKE(2, 3);
-static void say(json_t *sentences, const char *format, ...)
-{
-    char text[SENTENCE_SIZE];
-    struct str str;
-    va_list args;
-
-    str_init(&str, text, sizeof(text));
-    va_start(args, format);
-    str_add_list(&str, format, args);
-    va_end(args);
-    /* Without memory the sentence is missing; the numbers beside it say the same. */
-    (void)json_array_append_new(sentences, json_value_text(text));
-}
-
-static double percent(uint64_t milli_percent)
-{
-    return (double)milli_percent / 1000;
-}
-
-static void say_cap(json_t *sentences, const struct message_explained *explained)
-{
-    if (explained->cap_milli_percent >= WHOLE_MILLI) {
-        say(sentences, "It has no compute limit.");
-        return;
-    }
-    say(sentences, "Its compute limit is %.3f %%.", percent(explained->cap_milli_percent));
-    if (explained->cap_in_force_milli_percent < explained->cap_milli_percent)
-        say(sentences,
-            "The limits on this GPU add up to more than 100 %%, so %.3f %% are in force for it.",
-            percent(explained->cap_in_force_milli_percent));
-    if (explained->window_ns)
-        say(sentences, "It is kept by a budget of GPU time in windows of %.1f ms; %.3f ms are %s.",
-            (double)explained->window_ns / 1e6,
-            (double)(explained->balance_ns < 0 ? -explained->balance_ns : explained->balance_ns) /
-                1e6,
-            explained->balance_ns < 0 ? "overdrawn" : "left");
-}
-
-static void say_use(json_t *sentences, const struct message_explained *explained)
-{
-    say(sentences, "It is entitled to %.3f %% of the GPU's time.",
-        percent(explained->entitled_milli_percent));
-    if (explained->used_milli_percent != MESSAGE_UNKNOWN)
-        say(sentences, "It used %.3f %% of it in the last second.",
-            percent(explained->used_milli_percent));
-    if (!explained->has_records)
-        say(sentences, "There are no context-switch records, so its use is not known exactly.");
-    if (!explained->is_active)
-        say(sentences, "It has no work for the GPU at the moment.");
-    if (explained->slice_us != MESSAGE_UNKNOWN)
-        say(sentences, "Its time slice is %llu us.", (unsigned long long)explained->slice_us);
-}
-
-static void say_neighbours(json_t *sentences, const struct message_explained *explained)
-{
-    uint32_t others = explained->tenant_count ? explained->tenant_count - 1 : 0;
-    uint32_t active = 0;
-
-    for (uint32_t i = 0; i < explained->neighbour_count && i < MESSAGE_NEIGHBOURS_MAX; i++)
-        active += explained->neighbours[i].is_active != 0;
-    if (!others)
-        say(sentences, "It is alone on this GPU.");
-    else
-        say(sentences, "It shares this GPU with %u other%s, of which %u %s work for it.", others,
-            others == 1 ? "" : "s", active, active == 1 ? "has" : "have");
-}
+#define WHOLE_MILLI 100000u
 
 json_t *api_explain_sentences(const struct message_explained *explained)
 {
+    char text[EXPLANATION_TEXT_MAX];
     json_t *sentences = json_array();
+    struct str str;
 
-    if (!sentences)
-        return NULL;
-    if (explained->engine != REGION_ENGINE_RM)
-        say(sentences, "Only its memory is limited here, its compute time is not.");
-    if (explained->is_suspended)
-        say(sentences, "It is suspended: all its channels are off the GPU until it is resumed.");
-    else if (explained->is_off)
-        say(sentences, "Its channels are off the GPU until its budget's next window.");
-    say_cap(sentences, explained);
-    say_use(sentences, explained);
-    say_neighbours(sentences, explained);
+    str_init(&str, text, sizeof(text));
+    explanation_write(explained, &str);
+    for (char *line = text, *end; (end = strchr(line, '\n')); line = end + 1) {
+        *end = '\0';
+        /* Without memory the sentence is missing; the numbers beside it say the same. */
+        (void)json_array_append_new(sentences, json_value_text(line));
+    }
     return sentences;
 }
 

@@ -11,5 +11,5 @@ struct request;
 /* {"name","gpus":[...]} of an EXPLAIN's answer; a new reference, NULL: no memory. */
 json_t *api_explain_json(const struct request *request);
 
-/* The sentences of one GPU: an array of texts; a new reference, NULL: no memory. */
+/* The sentences of one GPU, those of explanation.h: an array; a new reference, NULL: no memory. */
 json_t *api_explain_sentences(const struct message_explained *explained);

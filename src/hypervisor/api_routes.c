@@ -27,7 +27,7 @@ static const struct http_route table[] = {
     {HTTP_GET, "/api/v1/tenants",   api_views_tenants,    NULL, 0, NULL},
     {HTTP_GET, TENANT,              api_views_tenant,     NULL, 0, NULL},
     {HTTP_GET, TENANT "/explain",   api_changes_explain,  NULL, 0, NULL},
-    {HTTP_GET, "/api/v1/events",    api_views_events,     NULL, 0, "after samples_hz"},
+    {HTTP_GET, "/api/v1/events",    api_views_events,     NULL, 0, "after follow samples_hz"},
     {HTTP_GET, "/api/v1/log-level", api_views_log_level,  NULL, 0, NULL},
     {HTTP_PUT, "/api/v1/log-level", api_changes_log_level, NULL, JSON, NULL},
     {HTTP_POST, "/api/v1/tenants",  api_changes_create,   NULL, JSON, NULL},

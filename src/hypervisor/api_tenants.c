@@ -1,5 +1,6 @@
 #include "hypervisor/api_tenants.h"
 
+#include "hypervisor/log_levels.h"
 #include "hypervisor/request.h"
 #include "hypervisor/snapshot.h"
 #include "utils/clock.h"
@@ -291,19 +292,16 @@ int api_tenants_read_flag(bool *ret_flag, const char *text, struct err *err)
     return 0;
 }
 
-int api_tenants_read_level(enum log_level *ret_level, const char *body, size_t size,
-                           struct err *err)
+int api_tenants_read_levels(struct log_levels *ret_levels, const char *body, size_t size,
+                            struct err *err)
 {
     CLEANUP(free_json) json_t *object = load(body, size, err);
-    const char *word = json_string_value(json_object_get(object, "level"));
+    const char *text = json_string_value(json_object_get(object, "level"));
 
     if (!object)
         return -EINVAL;
-    for (enum log_level level = LOG_LEVEL_ERROR; level <= LOG_LEVEL_DEBUG; level++) {
-        if (!word || json_object_size(object) != 1 || !str_equals(word, log_level_word(level)))
-            continue;
-        *ret_level = level;
-        return 0;
-    }
-    return err_say(err, EINVAL, "{\"level\": one of error, warn, info, debug} is wanted");
+    /* An empty text is read as the default, which nobody means who sends it. */
+    if (!text || !*text || json_object_size(object) != 1)
+        return err_say(err, EINVAL, "{\"level\": \"info,http=debug\"} or the like is wanted");
+    return log_levels_parse(ret_levels, text, err);
 }

@@ -6,11 +6,11 @@
  */
 #include "utils/attr.h"
 #include "utils/err.h"
-#include "utils/log.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 
+struct log_levels;
 struct request;
 struct snapshot;
 
@@ -31,6 +31,6 @@ int api_tenants_read_change(struct request *request, const char *body, size_t si
 /* One of our words for true and false in a query: `true`, `false`; NULL and "" are false. */
 int api_tenants_read_flag(bool *ret_flag, const char *text, struct err *err) MUST_CHECK;
 
-/* {"level":"error"|"warn"|"info"|"debug"} */
-int api_tenants_read_level(enum log_level *ret_level, const char *body, size_t size,
-                           struct err *err) MUST_CHECK;
+/* {"level":"info,http=debug"}, as log_levels.h reads it. */
+int api_tenants_read_levels(struct log_levels *ret_levels, const char *body, size_t size,
+                            struct err *err) MUST_CHECK;

@@ -6,12 +6,13 @@
 #include "hypervisor/event_stream.h"
 #include "hypervisor/http_answer.h"
 #include "hypervisor/http_request.h"
+#include "hypervisor/journal.h"
 #include "hypervisor/json_value.h"
 #include "hypervisor/problem.h"
 #include "hypervisor/snapshot.h"
 #include "utils/clock.h"
-#include "utils/log.h"
 #include "utils/parse.h"
+#include "utils/str.h"
 
 #include <errno.h>
 #include <string.h>
@@ -146,13 +147,17 @@ void api_views_tenant(struct http_request *request, void *context)
 void api_views_events(struct http_request *request, void *context)
 {
     const struct api *api = context;
+    const struct event_stream_words words = {
+        .after = http_request_query(request, "after"),
+        .last_event_id = http_request_field(request, "Last-Event-ID"),
+        .samples_hz = http_request_query(request, "samples_hz"),
+        .follow = http_request_query(request, "follow"),
+    };
     struct event_stream_start start;
     struct http_stream *stream;
     struct err err;
 
-    if (event_stream_parse(&start, http_request_query(request, "after"),
-                           http_request_query(request, "samples_hz"),
-                           http_request_field(request, "Last-Event-ID"), &err) < 0) {
+    if (event_stream_parse(&start, &words, &err) < 0) {
         http_reply_problem(request, 400, "bad-value", "%s", err.text);
         return;
     }
@@ -164,8 +169,15 @@ void api_views_events(struct http_request *request, void *context)
 
 void api_views_log_level(struct http_request *request, void *context)
 {
-    json_t *json = json_pack("{s:s}", "level", log_level_word(log_get_level()));
+    struct log_levels levels;
+    char text[LOG_LEVELS_TEXT_MAX];
+    struct str str;
+    json_t *json;
 
+    journal_get_levels(&levels);
+    str_init(&str, text, sizeof(text));
+    log_levels_print(&levels, &str);
+    json = json_pack("{s:o}", "level", json_value_text(text));
     http_reply(request, http_answer_new_json(200, json_value_write(json)));
     json_decref(json);
 }

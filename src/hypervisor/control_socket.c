@@ -1,5 +1,6 @@
 #include "hypervisor/control_socket.h"
 
+#include "hypervisor/admission.h"
 #include "hypervisor/node_state.h"
 #include "hypervisor/request.h"
 #include "hypervisor/requests.h"
@@ -18,8 +19,10 @@
 #include <unistd.h>
 
 #define CONNECTIONS_MAX 1024
-#define OF_ONE_MOST     64 /* connections of one user but root */
-#define ERRANDS_MAX     16 /* questions of one connection that wait */
+#define KEPT_FOR_ROOT   64  /* of those */
+#define OF_ONE_MOST     64  /* connections of one user but root */
+#define PAUSE_MS        100 /* where there is no descriptor left to accept with */
+#define ERRANDS_MAX     16  /* questions of one connection that wait */
 #define MESSAGES_A_TURN 16
 #define PROBE_MS        200
 
@@ -28,6 +31,8 @@ struct control_socket {
     char path[RUNTIME_PATH_MAX];
     int fd;
     uv_poll_t listener;
+    uv_timer_t pause;
+    int open_handles;
     struct list head;
     uint32_t count;
 };
@@ -35,7 +40,8 @@ struct control_socket {
 /* Kept until it is closed and nothing that it asked for waits. */
 struct caller {
     struct list node;
-    struct control_socket *owner;
+    struct control_socket *owner; /* until it is closing */
+    struct node *daemon;
     int fd;
     struct sock_peer peer;
     uv_poll_t poll;
@@ -58,11 +64,31 @@ static void release(struct caller *caller)
         free(caller);
 }
 
+static void on_created(struct request *request);
+
+/*
+ * Those that wait for room; others are answered soon. Not where it is hung up, which may be in the
+ * midst of a walk over those that wait.
+ */
+static void cancel_errands(const struct caller *caller)
+{
+    struct node *node = caller->daemon;
+
+    LIST_EACH_SAFE(at, following, &node->waiting)
+    {
+        struct request *request = CONTAINER_OF(at, struct waiting, node)->request;
+
+        if (request->done == on_created && ((struct errand *)request->context)->caller == caller)
+            requests_cancel(node, request);
+    }
+}
+
 static void on_closed(uv_handle_t *handle)
 {
     struct caller *caller = handle->data;
 
     attr_close(&caller->fd);
+    cancel_errands(caller);
     caller->is_closed = true;
     release(caller);
 }
@@ -146,7 +172,7 @@ static void on_done(struct request *request)
 
 static int ask_supervisor(struct caller *caller, const void *message)
 {
-    struct node *node = caller->owner->node;
+    struct node *node = caller->daemon;
     const struct keeper *keeper = node_find(node, caller->selected);
     struct errand *errand;
 
@@ -174,7 +200,7 @@ static int ask_node(struct caller *caller, enum request_kind kind, const void *m
         memcpy(&errand->request.limits, message, sizeof(errand->request.limits));
     if (kind == REQUEST_DELETE)
         errand->request.is_forced = ((const struct message_end *)message)->is_forced != 0;
-    requests_do(caller->owner->node, &errand->request);
+    requests_do(caller->daemon, &errand->request);
     return 0;
 }
 
@@ -185,8 +211,10 @@ static void list_visible(const struct node *node, uint32_t mask, char *text, siz
 
     str_init(&str, text, size);
     for (uint32_t i = 0; i < node->card_count; i++) {
-        all |= 1u << node->cards[i].nvml_index;
-        if (mask >> node->cards[i].nvml_index & 1)
+        uint32_t bit = admission_bit(node->cards[i].nvml_index);
+
+        all |= bit;
+        if (mask & bit)
             str_add(&str, "%s%s", str.length ? "," : "", node->cards[i].uuid);
     }
     if (mask == all)
@@ -196,7 +224,7 @@ static void list_visible(const struct node *node, uint32_t mask, char *text, siz
 static void on_created(struct request *request)
 {
     struct errand *errand = request->context;
-    const struct node *node = errand->caller->owner->node;
+    const struct node *node = errand->caller->daemon;
     const struct keeper *keeper = node_find(node, request->answer_name);
     struct message_created message = {.status = request->status,
                                       .engine = keeper ? keeper->tenant.engine : 0,
@@ -231,7 +259,7 @@ static int on_create(struct caller *caller, const struct message_create *create,
     request->gpu_mask = create->gpu_mask;
     request->on_loss = create->on_loss == REGION_CLOSED ? REGION_CLOSED : REGION_OPEN;
     request->is_kept = create->is_kept != 0;
-    request->queue_ns = create->queue_ms == UINT32_MAX ? caller->owner->node->config.queue_ns
+    request->queue_ns = create->queue_ms == UINT32_MAX ? caller->daemon->config.queue_ns
                                                        : create->queue_ms * UINT64_C(1000000);
     request->limits = (struct message_set){.fields = create->fields,
                                            .gpu_mask = UINT32_MAX,
@@ -243,21 +271,19 @@ static int on_create(struct caller *caller, const struct message_create *create,
     request->limits.fields &=
         MESSAGE_SET_MEMORY | MESSAGE_SET_COMPUTE | MESSAGE_SET_WEIGHT | MESSAGE_SET_PRIORITY;
     (void)str_format(request->name, sizeof(request->name), "%s", create->name); /* same size */
-    requests_do(caller->owner->node, request);
+    requests_do(caller->daemon, request);
     return 0;
 }
 
 static int on_list(struct caller *caller)
 {
-    struct message_name message;
+    struct message_name message = {.name = ""}; /* all of it goes to whoever asks */
 
     message_init(&message, MESSAGE_NAME, sizeof(message));
-    LIST_EACH(at, &caller->owner->node->keepers)
+    LIST_EACH(at, &caller->daemon->keepers)
     {
         const struct keeper *keeper = CONTAINER_OF(at, struct keeper, node);
 
-        if (keeper->is_over)
-            continue;
         (void)str_format(message.name, sizeof(message.name), "%s",
                          keeper->tenant.name); /* same size */
         send_to(caller, &message.header);
@@ -268,7 +294,7 @@ static int on_list(struct caller *caller)
 
 static int on_select(struct caller *caller, const struct message_name *message)
 {
-    const struct keeper *keeper = node_find(caller->owner->node, message->name);
+    const struct keeper *keeper = node_find(caller->daemon, message->name);
 
     (void)str_format(caller->selected, sizeof(caller->selected), "%s",
                      message->name); /* same size */
@@ -326,20 +352,6 @@ static bool receive_one(struct caller *caller)
     return false;
 }
 
-static void cancel_errands(const struct caller *caller)
-{
-    struct node *node = caller->owner->node;
-
-    /* Those that wait for room: others are answered soon. */
-    LIST_EACH_SAFE(at, following, &node->waiting)
-    {
-        struct request *request = CONTAINER_OF(at, struct waiting, node)->request;
-
-        if (request->done == on_created && ((struct errand *)request->context)->caller == caller)
-            requests_cancel(node, request);
-    }
-}
-
 static void on_readable(uv_poll_t *poll, int status, int events)
 {
     struct caller *caller = poll->data;
@@ -349,8 +361,6 @@ static void on_readable(uv_poll_t *poll, int status, int events)
         ;
     if (status < 0)
         hang_up(caller);
-    if (caller->is_closing)
-        cancel_errands(caller);
 }
 
 /* --- how they begin --- */
@@ -359,7 +369,7 @@ static bool is_welcome(const struct control_socket *socket, const struct sock_pe
 {
     uint32_t count = 0;
 
-    if (socket->count >= CONNECTIONS_MAX)
+    if (socket->count >= CONNECTIONS_MAX - (peer->uid ? KEPT_FOR_ROOT : 0))
         return false;
     LIST_EACH(node, &socket->head)
     count += CONTAINER_OF(node, struct caller, node)->peer.uid == peer->uid;
@@ -376,12 +386,23 @@ static void welcome(struct control_socket *socket, int fd, const struct sock_pee
         return;
     }
     caller->owner = socket;
+    caller->daemon = socket->node;
     caller->fd = fd;
     caller->peer = *peer;
+    sock_make_room(fd); /* for the names of all tenants */
     caller->poll.data = caller;
     list_append(&socket->head, &caller->node);
     socket->count++;
     (void)uv_poll_start(&caller->poll, UV_READABLE | UV_DISCONNECT, on_readable);
+}
+
+static void on_connect(uv_poll_t *poll, int status, int events);
+
+static void on_pause_end(uv_timer_t *timer)
+{
+    struct control_socket *socket = timer->data;
+
+    (void)uv_poll_start(&socket->listener, UV_READABLE, on_connect); /* fails for misuse only */
 }
 
 static void on_connect(uv_poll_t *poll, int status, int events)
@@ -399,12 +420,25 @@ static void on_connect(uv_poll_t *poll, int status, int events)
         else
             welcome(socket, fd, &peer);
     }
+    /* Whoever waits there keeps it readable: without a pause the loop would do nothing else. */
+    if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+        (void)uv_poll_stop(poll);
+        (void)uv_timer_start(&socket->pause, on_pause_end, PAUSE_MS, 0); /* cannot fail */
+    }
+}
+
+/* Whether somebody listens there: also one that stands still, whose backlog is full. */
+static bool is_served(const char *path)
+{
+    CLEANUP_CLOSE int fd = -1;
+    int rc = sock_connect(&fd, path, PROBE_MS, NULL);
+
+    return !rc || rc == -EAGAIN || rc == -EACCES;
 }
 
 int control_socket_new(struct control_socket **ret_socket, struct node *node, struct err *err)
 {
     struct control_socket *socket = calloc(1, sizeof(*socket));
-    CLEANUP_CLOSE int other = -1;
     int rc;
 
     if (!socket)
@@ -414,7 +448,7 @@ int control_socket_new(struct control_socket **ret_socket, struct node *node, st
     list_init(&socket->head);
     if (!str_format(socket->path, sizeof(socket->path), "%s/control", node->runtime.base))
         rc = err_say(err, ENAMETOOLONG, "'%s' is too long for a socket", node->runtime.base);
-    else if (sock_connect(&other, socket->path, PROBE_MS, NULL) == 0)
+    else if (is_served(socket->path))
         rc = err_say(err, EADDRINUSE, "another daemon serves '%s'", socket->path);
     else
         rc = sock_listen(&socket->fd, socket->path, err);
@@ -428,16 +462,21 @@ int control_socket_new(struct control_socket **ret_socket, struct node *node, st
         free(socket);
         return rc;
     }
+    (void)uv_timer_init(&node->loop, &socket->pause); /* cannot fail */
+    socket->pause.data = socket;
     socket->listener.data = socket;
+    socket->open_handles = 2;
     (void)uv_poll_start(&socket->listener, UV_READABLE, on_connect); /* fails for misuse only */
     *ret_socket = socket;
     return 0;
 }
 
-static void on_listener_closed(uv_handle_t *handle)
+static void on_part_closed(uv_handle_t *handle)
 {
     struct control_socket *socket = handle->data;
 
+    if (--socket->open_handles)
+        return;
     attr_close(&socket->fd);
     free(socket);
 }
@@ -449,5 +488,6 @@ void control_socket_free(struct control_socket *socket)
     LIST_EACH_SAFE(node, following, &socket->head)
     hang_up(CONTAINER_OF(node, struct caller, node));
     (void)unlink(socket->path); /* who looks for us shall find nobody */
-    uv_close((uv_handle_t *)&socket->listener, on_listener_closed);
+    uv_close((uv_handle_t *)&socket->listener, on_part_closed);
+    uv_close((uv_handle_t *)&socket->pause, on_part_closed);
 }

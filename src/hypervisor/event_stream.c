@@ -36,9 +36,12 @@ struct event_hub {
 struct event_stream {
     struct http_stream stream; /* first: the server knows it by this */
     struct event_hub *hub;
-    uint64_t after; /* the last event's number that was taken from the log */
-    bool has_begun; /* the first words are on their way */
-    bool is_ending; /* ends after what is pending */
+    uint64_t after;   /* the last event's number that was taken from the log */
+    bool has_begun;   /* the first words are on their way */
+    bool is_ending;   /* ends after what is pending */
+    bool is_too_slow; /* and for that reason */
+    bool is_finite;
+    uint64_t last;                             /* the one that a finite stream ends with */
     uint64_t sample_period_ns, next_sample_ns; /* 0: no samples; 0: at once */
     uint64_t last_sequence;                    /* of the snapshot that was sent */
     uint64_t keep_alive_ns;                    /* the instant */
@@ -128,14 +131,23 @@ static void say(struct event_stream *stream, const char *format, ...)
     stream->pending_sent = 0;
 }
 
+/* The number before the oldest event that is kept, where `last` is the newest. */
+static uint64_t before_oldest(uint64_t last)
+{
+    return last > EVENT_LOG_LENGTH ? last - EVENT_LOG_LENGTH : 0;
+}
+
 /* From where a new reader reads on: not from what is lost, or belongs to another daemon. */
 static void begin(struct event_stream *stream, uint64_t now_ns)
 {
     uint64_t last = event_log_last(stream->hub->backend->events);
-    uint64_t oldest = last > EVENT_LOG_LENGTH ? last - EVENT_LOG_LENGTH : 0;
+    uint64_t oldest = before_oldest(last);
 
     stream->has_begun = true;
     stream->keep_alive_ns = now_ns + EVENT_STREAM_KEEP_ALIVE_NS;
+    /* Who asks from number 0 on wants what there is, and has lost nothing. */
+    if (!stream->after)
+        stream->after = oldest;
     if (stream->after >= oldest && stream->after <= last) {
         say(stream, "retry: 2000\n\n");
         return;
@@ -143,6 +155,23 @@ static void begin(struct event_stream *stream, uint64_t now_ns)
     say(stream, ": gap: number %llu is not known here any more\nretry: 2000\n\n",
         (unsigned long long)stream->after);
     stream->after = oldest;
+}
+
+/*
+ * Events were lost before they were read. A reader that follows is sent away, so that it notices;
+ * one that wants what there is gets what is left of it.
+ */
+static void tell_loss(struct event_stream *stream)
+{
+    if (stream->is_finite) {
+        say(stream, ": gap: events after %llu are lost\n\n", (unsigned long long)stream->after);
+        stream->after = before_oldest(event_log_last(stream->hub->backend->events));
+        return;
+    }
+    say(stream, ": gap: you were too slow, events after %llu are lost\n\n",
+        (unsigned long long)stream->after);
+    stream->is_ending = true;
+    stream->is_too_slow = true;
 }
 
 static bool take_event(struct event_stream *stream)
@@ -153,9 +182,7 @@ static bool take_event(struct event_stream *stream)
     int got = event_log_read(stream->hub->backend->events, stream->after, &event, 1);
 
     if (got == -ESTALE) {
-        say(stream, ": gap: you were too slow, events after %llu are lost\n\n",
-            (unsigned long long)stream->after);
-        stream->is_ending = true;
+        tell_loss(stream);
         return true;
     }
     if (got <= 0)
@@ -200,6 +227,10 @@ static bool take_next(struct event_stream *stream, uint64_t now_ns)
         begin(stream, now_ns);
         return true;
     }
+    if (stream->is_finite && stream->after >= stream->last) {
+        stream->is_ending = true;
+        return false;
+    }
     if (take_event(stream) || take_sample(stream, now_ns))
         return true;
     if (now_ns < stream->keep_alive_ns)
@@ -243,7 +274,7 @@ ssize_t event_stream_read(struct http_stream *base, char *buffer, size_t size, u
         return (ssize_t)given;
     }
     if (stream->is_ending)
-        return -1;
+        return stream->is_too_slow ? HTTP_STREAM_DROPPED : HTTP_STREAM_END;
     *ret_wake_ns = stream->keep_alive_ns;
     if (stream->sample_period_ns && stream->next_sample_ns < *ret_wake_ns)
         *ret_wake_ns = stream->next_sample_ns;
@@ -281,7 +312,9 @@ int event_stream_new(struct http_stream **ret_stream, struct event_hub *hub,
     }
     stream->stream = (struct http_stream){read_now, release};
     stream->hub = hub;
-    stream->after = start->has_after ? start->after : event_log_last(hub->backend->events);
+    stream->last = event_log_last(hub->backend->events);
+    stream->after = start->has_after ? start->after : stream->last;
+    stream->is_finite = start->is_finite;
     stream->sample_period_ns = start->sample_period_ns;
     *ret_stream = &stream->stream;
     return 0;
@@ -301,20 +334,28 @@ static int parse_pace(uint64_t *ret_period_ns, const char *text, struct err *err
     return 0;
 }
 
-int event_stream_parse(struct event_stream_start *ret_start, const char *after,
-                       const char *samples_hz, const char *last_event_id, struct err *err)
+static int parse_follow(bool *ret_is_finite, const char *text, struct err *err)
 {
-    struct event_stream_start start = {.has_after = after || last_event_id};
-    const char *number = last_event_id ? last_event_id : after;
+    if (!str_equals(text, "true") && !str_equals(text, "false"))
+        return err_say(err, EINVAL, "follow: '%s' is neither true nor false", text);
+    *ret_is_finite = str_equals(text, "false");
+    return 0;
+}
 
+int event_stream_parse(struct event_stream_start *ret_start, const struct event_stream_words *words,
+                       struct err *err)
+{
+    struct event_stream_start start = {0};
+    const char *number = words->last_event_id ? words->last_event_id : words->after;
+    int rc = words->follow ? parse_follow(&start.is_finite, words->follow, err) : 0;
+
+    if (rc == 0 && words->samples_hz)
+        rc = parse_pace(&start.sample_period_ns, words->samples_hz, err);
+    if (rc < 0)
+        return rc;
     if (number && parse_u64(&start.after, number, 0, UINT64_MAX, err) < 0)
-        return err_wrap(err, last_event_id ? "Last-Event-ID" : "after");
-    if (samples_hz) {
-        int rc = parse_pace(&start.sample_period_ns, samples_hz, err);
-
-        if (rc < 0)
-            return rc;
-    }
+        return err_wrap(err, words->last_event_id ? "Last-Event-ID" : "after");
+    start.has_after = number || start.is_finite;
     *ret_start = start;
     return 0;
 }

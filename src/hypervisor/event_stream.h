@@ -33,18 +33,22 @@ struct event_stream_start {
     bool has_after;
     uint64_t after;            /* the last event that the reader knows; else it begins with now */
     uint64_t sample_period_ns; /* 0: no samples */
+    bool is_finite;            /* ends with the newest event that there is at its begin */
 };
 
 /* -EAGAIN: there are EVENT_STREAM_READERS_MAX already. */
 int event_stream_new(struct http_stream **ret_stream, struct event_hub *hub,
                      const struct event_stream_start *start, struct err *err) MUST_CHECK;
 
-/*
- * Reads `after`, `samples_hz` (0.1 to 10) and the Last-Event-ID field, which may be NULL and of
- * which the field wins. -EINVAL, -ERANGE.
- */
-int event_stream_parse(struct event_stream_start *ret_start, const char *after,
-                       const char *samples_hz, const char *last_event_id,
+/* What a reader asks by, as it stands in the request; NULL: not given. */
+struct event_stream_words {
+    const char *after, *last_event_id; /* of these the second, a header field, wins */
+    const char *samples_hz;            /* 0.1 to 10 */
+    const char *follow;                /* true, which is the default, or false */
+};
+
+/* Who does not follow and says no number begins with the oldest. -EINVAL, -ERANGE. */
+int event_stream_parse(struct event_stream_start *ret_start, const struct event_stream_words *words,
                        struct err *err) MUST_CHECK;
 
 /* As http_stream.read, at an instant. */

@@ -12,6 +12,7 @@
 struct http_answer {
     _Atomic uint32_t references; /* relaxed up, ordered down */
     unsigned int status;
+    enum http_answer_kind kind;
     struct MHD_Response *response;
     char tag[64];
 };
@@ -27,7 +28,8 @@ static const char *const cache_controls[] = {
     [HTTP_ANSWER_PAGE] = "no-cache",
 };
 
-static struct http_answer *wrap(unsigned int status, struct MHD_Response *response)
+static struct http_answer *wrap(unsigned int status, enum http_answer_kind kind,
+                                struct MHD_Response *response)
 {
     struct http_answer *answer = response ? calloc(1, sizeof(*answer)) : NULL;
 
@@ -38,8 +40,10 @@ static struct http_answer *wrap(unsigned int status, struct MHD_Response *respon
     }
     store_relaxed(&answer->references, 1);
     answer->status = status;
+    answer->kind = kind;
     answer->response = response;
     http_answer_add(answer, MHD_HTTP_HEADER_X_CONTENT_TYPE_OPTIONS, "nosniff");
+    http_answer_add(answer, MHD_HTTP_HEADER_CACHE_CONTROL, cache_controls[kind]);
     return answer;
 }
 
@@ -51,11 +55,10 @@ struct http_answer *http_answer_new(const struct http_answer_content *content)
         void *library;
     } bytes = {.bytes = content->bytes};
     struct http_answer *answer =
-        wrap(content->status,
+        wrap(content->status, content->kind,
              MHD_create_response_from_buffer(content->size, bytes.library, MHD_RESPMEM_MUST_COPY));
 
     http_answer_add(answer, MHD_HTTP_HEADER_CONTENT_TYPE, content->type);
-    http_answer_add(answer, MHD_HTTP_HEADER_CACHE_CONTROL, cache_controls[content->kind]);
     http_answer_add(answer, MHD_HTTP_HEADER_CONTENT_SECURITY_POLICY, policies[content->kind]);
     http_answer_add(answer, "Referrer-Policy", "no-referrer");
     return answer;
@@ -82,13 +85,22 @@ struct http_answer *http_answer_new_problem(const struct problem *problem)
     return new_text(problem->status, PROBLEM_CONTENT_TYPE, problem_text(problem));
 }
 
+static struct http_answer *new_empty(unsigned int status, enum http_answer_kind kind)
+{
+    return wrap(status, kind, MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT));
+}
+
 struct http_answer *http_answer_new_empty(unsigned int status)
 {
-    struct http_answer *answer =
-        wrap(status, MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT));
+    return new_empty(status, HTTP_ANSWER_DATA);
+}
 
-    http_answer_add(answer, MHD_HTTP_HEADER_CACHE_CONTROL, cache_controls[HTTP_ANSWER_DATA]);
-    return answer;
+struct http_answer *http_answer_new_unchanged(const struct http_answer *answer)
+{
+    struct http_answer *unchanged = new_empty(MHD_HTTP_NOT_MODIFIED, answer->kind);
+
+    http_answer_set_tag(unchanged, answer->tag);
+    return unchanged;
 }
 
 struct http_answer *http_answer_hold(struct http_answer *answer)

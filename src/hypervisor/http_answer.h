@@ -36,8 +36,14 @@ struct http_answer *http_answer_new_json(unsigned int status, char *text);
 
 struct http_answer *http_answer_new_problem(const struct problem *problem);
 
-/* Without a body: 204, 304. */
+/* Without a body: 204. */
 struct http_answer *http_answer_new_empty(unsigned int status);
+
+/*
+ * 304, with the tag of the answer that the client has, and its Cache-Control: another one would
+ * replace that of the stored answer.
+ */
+struct http_answer *http_answer_new_unchanged(const struct http_answer *answer);
 
 struct http_answer *http_answer_hold(struct http_answer *answer);
 /* NULL is fine. */

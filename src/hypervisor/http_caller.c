@@ -63,6 +63,7 @@ int http_caller_find(struct http_caller *ret_caller, struct http_server *server,
         .is_known = is_user,
         .may_change = is_user,
         .is_near = is_near(connection),
+        .peer_pid = connection->pid,
     };
     int rc = 0;
 

@@ -245,6 +245,8 @@ static void on_completed(void *context, struct MHD_Connection *library, void **r
     struct http_listener *listener = context;
     struct http_connection *connection = connection_of(library);
 
+    if (*request && code == MHD_REQUEST_TERMINATED_TIMEOUT_REACHED)
+        http_request_tell_timeout(*request);
     http_request_free(*request);
     *request = NULL;
     if (connection)

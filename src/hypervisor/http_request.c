@@ -57,10 +57,13 @@ struct http_request {
     struct http_later *later;
     uint64_t later_ns;
     struct MHD_Response *stream;
+    bool is_streaming; /* it was answered by one, whose reader was not dropped yet */
 };
 
 /* The library's hold on a stream. */
 struct stream_body {
+    struct http_request *request; /* for read_stream(): the response may be later than its end */
+    struct http_server *server;   /* it ends all streams before its own end */
     struct http_stream *stream;
     struct http_connection *connection;
     struct http_clock *clock;
@@ -92,6 +95,19 @@ void http_request_free(struct http_request *request)
     http_answer_release(request->answer);
     free(request->body);
     free(request);
+}
+
+/* Once: one that fell behind may not take its end either. */
+static void count_dropped(struct http_request *request)
+{
+    if (request->is_streaming)
+        http_server_count_dropped(request->server);
+    request->is_streaming = false;
+}
+
+void http_request_tell_timeout(struct http_request *request)
+{
+    count_dropped(request);
 }
 
 const struct http_caller *http_request_caller(const struct http_request *request)
@@ -142,8 +158,7 @@ void http_reply(struct http_request *request, struct http_answer *answer)
     request->answer = answer;
     if (!known || !str_equals(known, tag))
         return;
-    request->answer = http_answer_new_empty(MHD_HTTP_NOT_MODIFIED);
-    http_answer_set_tag(request->answer, tag);
+    request->answer = http_answer_new_unchanged(answer);
     http_answer_release(answer);
 }
 
@@ -183,6 +198,8 @@ static ssize_t read_stream(void *context, uint64_t position, char *buffer, size_
     if (body->connection->is_gone || http_clock_is_stopping(body->clock))
         return MHD_CONTENT_READER_END_OF_STREAM;
     got = body->stream->read(body->stream, buffer, size, &wake_ns);
+    if (got == HTTP_STREAM_DROPPED)
+        count_dropped(body->request);
     if (got < 0)
         return MHD_CONTENT_READER_END_OF_STREAM;
     /* A kick after the one that was counted above wakes it again at once. */
@@ -196,6 +213,7 @@ static void free_stream(void *context)
     struct stream_body *body = context;
 
     body->stream->release(body->stream);
+    http_server_count_reader(body->server, -1);
     http_clock_release(body->clock);
     free(body);
 }
@@ -209,7 +227,10 @@ static struct MHD_Response *new_stream(struct http_request *request, struct http
         stream->release(stream);
         return NULL;
     }
-    *body = (struct stream_body){.stream = stream,
+    http_server_count_reader(request->server, 1);
+    *body = (struct stream_body){.request = request,
+                                 .server = request->server,
+                                 .stream = stream,
                                  .connection = request->connection,
                                  .clock = http_clock_hold(http_server_clock(request->server))};
     response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, read_stream, body,
@@ -246,8 +267,11 @@ static bool queue_answer(struct http_request *request)
 
     request->state = STATE_ANSWERED;
     http_clock_set_timeout(http_server_clock(request->server), request->connection, ANSWER_NS);
-    return answer && MHD_queue_response(request->library, http_answer_status(answer),
-                                        http_answer_response(answer)) == MHD_YES;
+    if (!answer)
+        return false;
+    http_server_count_answer(request->server, http_answer_status(answer));
+    return MHD_queue_response(request->library, http_answer_status(answer),
+                              http_answer_response(answer)) == MHD_YES;
 }
 
 static bool queue_stream(struct http_request *request)
@@ -257,6 +281,8 @@ static bool queue_stream(struct http_request *request)
 
     request->state = STATE_ANSWERED;
     request->stream = NULL;
+    request->is_streaming = true;
+    http_server_count_answer(request->server, MHD_HTTP_OK);
     http_clock_set_timeout(http_server_clock(request->server), request->connection,
                            HTTP_WAKE_NEVER);
     is_queued = MHD_queue_response(request->library, MHD_HTTP_OK, response) == MHD_YES;

@@ -32,6 +32,7 @@ struct http_caller {
     bool is_known;                  /* a local user's socket, or a token's bearer */
     bool may_change;                /* an operator, or a local user: then the policy decides */
     bool is_near;                   /* over a unix socket or a loopback address */
+    pid_t peer_pid;                 /* of a unix socket's peer, with a token too; 0: not known */
     bool has_grant;                 /* came with a token of the token file */
     struct token_grant grant;
 };
@@ -72,11 +73,14 @@ struct http_later {
 
 void http_reply_later(struct http_request *request, struct http_later *later, uint64_t timeout_ns);
 
+#define HTTP_STREAM_END     (-1)
+#define HTTP_STREAM_DROPPED (-2) /* the end, because the reader fell behind: it is counted */
+
 /* Bytes that come over time: the beginning of a struct of the handler's, which owns it. */
 struct http_stream {
     /*
      * On the HTTP thread, whenever the connection can take bytes: their number, 0 (nothing now: ask
-     * again at *ret_wake_ns of CLOCK_MONOTONIC, or after a kick), or -1 (the end).
+     * again at *ret_wake_ns of CLOCK_MONOTONIC, or after a kick), or one of HTTP_STREAM_*.
      */
     ssize_t (*read)(struct http_stream *stream, char *buffer, size_t size, uint64_t *ret_wake_ns);
     void (*release)(struct http_stream *stream); /* exactly once */
@@ -101,6 +105,9 @@ struct http_request_line {
 struct http_request *http_request_new(struct http_server *server, struct MHD_Connection *library,
                                       const char *target);
 void http_request_free(struct http_request *request);
+
+/* It ends because its client took nothing, or sent nothing, for the idle time. */
+void http_request_tell_timeout(struct http_request *request);
 
 /*
  * One call of the library's for it: first with the header, then for each piece of the body, at last

@@ -4,6 +4,7 @@
 #include "hypervisor/http_listener.h"
 #include "hypervisor/http_request.h"
 #include "hypervisor/token_file.h"
+#include "utils/atomics.h"
 #include "utils/clock.h"
 #include "utils/str.h"
 
@@ -18,6 +19,9 @@ struct http_server {
     struct http_clock *clock;
     struct http_listener *listeners[HTTP_LISTENERS_MAX];
     size_t listener_count;
+    struct {
+        _Atomic uint64_t requests, requests_refused, requests_failed, readers, readers_dropped;
+    } counts;             /* relaxed: numbers, which guard no other data */
     pthread_mutex_t lock; /* guards the tokens */
     struct token_file *tokens;
 };
@@ -115,6 +119,36 @@ uint16_t http_server_port(const struct http_server *server, size_t i)
 void http_server_kick(struct http_server *server)
 {
     http_clock_kick(server->clock);
+}
+
+void http_server_get_counts(const struct http_server *server, struct http_server_counts *ret_counts)
+{
+    *ret_counts = (struct http_server_counts){
+        .requests = load_relaxed(&server->counts.requests),
+        .requests_refused = load_relaxed(&server->counts.requests_refused),
+        .requests_failed = load_relaxed(&server->counts.requests_failed),
+        .readers = load_relaxed(&server->counts.readers),
+        .readers_dropped = load_relaxed(&server->counts.readers_dropped),
+    };
+}
+
+void http_server_count_answer(struct http_server *server, unsigned int status)
+{
+    (void)add_relaxed(&server->counts.requests, 1);
+    if (status >= 500)
+        (void)add_relaxed(&server->counts.requests_failed, 1);
+    else if (status >= 400)
+        (void)add_relaxed(&server->counts.requests_refused, 1);
+}
+
+void http_server_count_reader(struct http_server *server, int change)
+{
+    (void)add_relaxed(&server->counts.readers, (uint64_t)change);
+}
+
+void http_server_count_dropped(struct http_server *server)
+{
+    (void)add_relaxed(&server->counts.readers_dropped, 1);
 }
 
 void http_server_stop(struct http_server *server)

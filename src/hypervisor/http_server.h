@@ -61,6 +61,22 @@ uint16_t http_server_port(const struct http_server *server, size_t i);
 /* Streams are woken, and what is waited for is asked whether it is ready. Any thread. */
 void http_server_kick(struct http_server *server);
 
+/*
+ * What has been answered since its beginning. Not among them: what the library refuses by itself,
+ * because it is no HTTP at all, and what was broken off before there was an answer.
+ */
+struct http_server_counts {
+    uint64_t requests;         /* answered */
+    uint64_t requests_refused; /* of them, with a status of 400 to 499 */
+    uint64_t requests_failed;  /* of them, with a status of 500 and more */
+    uint64_t readers;          /* of streams, now */
+    uint64_t readers_dropped;  /* sent away: they fell behind, or took nothing for the idle time */
+};
+
+/* Any thread. Each number is right; together they are of about the same instant. */
+void http_server_get_counts(const struct http_server *server,
+                            struct http_server_counts *ret_counts);
+
 /* Ends all connections, streams as well. Waits for the handlers that run, and for nothing else. */
 void http_server_stop(struct http_server *server);
 
@@ -78,6 +94,11 @@ struct http_server_limits {
 const struct http_routes *http_server_routes(const struct http_server *server);
 struct http_clock *http_server_clock(const struct http_server *server);
 const struct http_server_limits *http_server_limits(const struct http_server *server);
+
+void http_server_count_answer(struct http_server *server, unsigned int status);
+/* A stream begins (+1) or has ended (-1). */
+void http_server_count_reader(struct http_server *server, int change);
+void http_server_count_dropped(struct http_server *server);
 
 /* As token_file_find(); -ENOENT where there are no tokens at all. */
 int http_server_find_token(struct http_server *server, const char *bearer,

@@ -13,7 +13,9 @@ static struct {
     enum log_line_format format;
     bool has_file;
     struct log_file file;
-} journal = {.lock = PTHREAD_MUTEX_INITIALIZER, .highest = LOG_LEVEL_DEBUG};
+} journal = {.lock = PTHREAD_MUTEX_INITIALIZER,
+             .highest = LOG_LEVEL_DEBUG,
+             .levels = {.standard = LOG_LEVEL_INFO}};
 
 static void lock(void)
 {
@@ -72,6 +74,13 @@ static void write_message(enum log_level level, const char *source, const char *
     unlock();
 }
 
+/* Under the lock. */
+static void change_levels(const struct log_levels *levels)
+{
+    journal.levels = *levels;
+    store_relaxed(&journal.highest, log_levels_highest(levels));
+}
+
 static const struct log_sink sink = {.wants = wants, .write = write_message};
 
 /* Under the lock. The file that is open already is kept where it is the one that is wanted. */
@@ -106,14 +115,27 @@ int journal_open(const struct journal_options *options, struct err *err)
     lock();
     rc = change_file(options, err);
     if (!rc) {
-        journal.levels = options->levels;
+        change_levels(&options->levels);
         journal.format = options->format;
-        store_relaxed(&journal.highest, log_levels_highest(&options->levels));
     }
     unlock();
     if (!rc)
         log_set_sink(&sink);
     return rc;
+}
+
+void journal_set_levels(const struct log_levels *levels)
+{
+    lock();
+    change_levels(levels);
+    unlock();
+}
+
+void journal_get_levels(struct log_levels *ret_levels)
+{
+    lock();
+    *ret_levels = journal.levels;
+    unlock();
 }
 
 void journal_close(void)

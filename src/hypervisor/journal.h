@@ -23,6 +23,12 @@ struct journal_options {
  */
 int journal_open(const struct journal_options *options, struct err *err) MUST_CHECK;
 
+/* Other levels than those it was opened with, until it is opened again. Any thread. */
+void journal_set_levels(const struct log_levels *levels);
+
+/* Those that are in force. Any thread. */
+void journal_get_levels(struct log_levels *ret_levels);
+
 /* Back to utils/log.h's own form. */
 void journal_close(void);
 

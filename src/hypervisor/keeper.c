@@ -3,7 +3,6 @@
 #include "ipc/ledger.h"
 #include "supervisor/process.h"
 #include "supervisor/runtime.h"
-#include "supervisor/supervise.h"
 #include "utils/clock.h"
 #include "utils/log.h"
 #include "utils/shm.h"
@@ -17,39 +16,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define RETRY_MS       20
-#define FAILING_MS     2000 /* between the starts of supervisors that end at once */
-#define FAILURES_MOST  3u
-#define SHORT_LIFE_NS  NS_PER_SEC
-#define SILENCE_NS     (TALK_ANSWER_MS * NS_PER_MS)
-#define BEGIN_NS       (10 * NS_PER_SEC) /* a new supervisor's first word, on a busy machine */
-#define PROCESSES_STEP 16u
-#define PROCESSES_MOST 65536u
+#define RETRY_MS      20
+#define FAILING_MS    2000 /* between the starts of supervisors that end at once */
+#define FAILURES_MOST 3u
+#define SHORT_MOST    10u /* killed from outside, that many in a row */
+#define SHORT_LIFE_NS NS_PER_SEC
+#define SILENCE_NS    (TALK_ANSWER_MS * NS_PER_MS)
+#define BEGINNING_NS  (5 * NS_PER_SEC) /* until a supervisor's first word, on a busy machine */
+#define PROMISE_NS    (2 * NS_PER_SEC) /* what it says of limits may be from before a SET */
 
 /* --- its status --- */
-
-static void reset(struct keeper_status *status)
-{
-    status->gpu_count = 0;
-    status->process_count = 0;
-}
-
-static bool make_room(struct keeper_status *status)
-{
-    uint32_t room = status->process_room + PROCESSES_STEP;
-    void *processes;
-
-    if (status->process_count < status->process_room)
-        return true;
-    processes = room > PROCESSES_MOST
-                    ? NULL
-                    : realloc(status->processes, room * sizeof(*status->processes));
-    if (!processes)
-        return false;
-    status->processes = processes;
-    status->process_room = room;
-    return true;
-}
 
 /* The limits that are in force, also where somebody changed them behind our back. */
 static void note_limits(struct keeper *keeper, const struct message_status_gpu *said)
@@ -63,7 +39,19 @@ static void note_limits(struct keeper *keeper, const struct message_status_gpu *
         quota->cap_milli_percent = (uint32_t)said->cap_milli_percent;
         quota->weight = said->weight;
         quota->priority = said->priority;
+        if (clock_now_ns() >= keeper->promised_until_ns)
+            keeper->promised[i] = *quota;
     }
+}
+
+void keeper_promise(struct keeper *keeper, const struct message_set *set, uint64_t now_ns)
+{
+    struct tenant wanted = keeper->tenant;
+
+    if (tenant_change(&wanted, set, NULL) < 0)
+        return; /* nor will its supervisor change anything */
+    memcpy(keeper->promised, wanted.quotas, sizeof(keeper->promised));
+    keeper->promised_until_ns = now_ns + PROMISE_NS;
 }
 
 /* Of somebody else's tenant nothing else is known. */
@@ -102,34 +90,15 @@ static void complete(struct keeper *keeper)
     if (is_first)
         keeper->config->on_ready(keeper->config->context, keeper);
     keeper->config->on_change(keeper->config->context, keeper, &keeper->coming);
-    reset(&keeper->coming);
+    keeper_status_reset(&keeper->coming);
 }
 
 static void on_news(void *context, const struct message_header *message)
 {
     struct keeper *keeper = context;
-    struct keeper_status *coming = &keeper->coming;
 
-    switch (message->type) {
-    case MESSAGE_STATUS_TENANT:
-        reset(coming);
-        memcpy(&coming->tenant, message, sizeof(coming->tenant));
-        break;
-    case MESSAGE_STATUS_PROCESS:
-        if (make_room(coming))
-            memcpy(&coming->processes[coming->process_count++], message,
-                   sizeof(coming->processes[0]));
-        break;
-    case MESSAGE_STATUS_GPU:
-        if (coming->gpu_count < REGION_GPUS_MAX)
-            memcpy(&coming->gpus[coming->gpu_count++], message, sizeof(coming->gpus[0]));
-        break;
-    case MESSAGE_REPLY:
+    if (keeper_status_take(&keeper->coming, message))
         complete(keeper);
-        break;
-    default:
-        break; /* of a later version: what it means is not needed */
-    }
 }
 
 /* --- lines --- */
@@ -147,7 +116,6 @@ static void close_lines(struct keeper *keeper)
     talk_close(keeper->line);
     keeper->watch = NULL;
     keeper->line = NULL;
-    keeper->asked_ns = 0;
 }
 
 static int open_lines(struct keeper *keeper)
@@ -168,8 +136,15 @@ static int open_lines(struct keeper *keeper)
     keeper->line = talk_new(&config);
     if (!keeper->watch || !keeper->line)
         return -ENOMEM;
-    keeper->asked_ns = clock_now_ns();
+    if (!keeper->asked_ns) /* one that cannot even be reached does not answer either */
+        keeper->asked_ns = clock_now_ns();
     return talk_watch(keeper->watch);
+}
+
+static void open_lines_patiently(struct keeper *keeper)
+{
+    if (open_lines(keeper) < 0)
+        judge_soon(keeper, 10 * RETRY_MS);
 }
 
 /* --- its supervisor --- */
@@ -195,12 +170,13 @@ static void close_handle(struct keeper *keeper, uv_handle_t *handle)
 static void on_supervisor_exit(uv_process_t *process, int64_t status, int number)
 {
     struct keeper *keeper = process->data;
-    /* Killed from outside is not its own failure: another may live longer. */
-    bool is_short = clock_now_ns() - keeper->started_ns < SHORT_LIFE_NS && number != SIGKILL;
+    bool is_short = clock_now_ns() - keeper->started_ns < SHORT_LIFE_NS;
 
     (void)status;
     keeper->is_child = false;
-    keeper->failures = is_short ? keeper->failures + 1 : 0;
+    keeper->short_lives = is_short ? keeper->short_lives + 1 : 0;
+    /* Killed from outside is not its own failure: another may live longer. */
+    keeper->failures = is_short && number != SIGKILL ? keeper->failures + 1 : 0;
     close_handle(keeper, (uv_handle_t *)process);
     if (!keeper->is_gone)
         judge_soon(keeper, 0);
@@ -228,7 +204,7 @@ static int start_supervisor(struct keeper *keeper, int front_fd, struct err *err
                            NULL};
     uv_stdio_container_t stdio[] = {inherit(-1),
                                     inherit(-1),
-                                    inherit(STDERR_FILENO),
+                                    inherit(keeper->config->words_fd),
                                     inherit(keeper->listen_fd),
                                     inherit(keeper->ledger_fd),
                                     inherit(front_fd),
@@ -252,8 +228,9 @@ static int start_supervisor(struct keeper *keeper, int front_fd, struct err *err
         return err_say(err, -rc, "start '%s': %s", keeper->config->program, uv_strerror(rc));
     }
     keeper->is_child = true;
-    rc = open_lines(keeper);
-    return rc < 0 ? err_set(err, -rc, "reach the supervisor of '%s'", keeper->tenant.name) : 0;
+    keeper->asked_ns = 0;
+    open_lines_patiently(keeper); /* it runs: that it cannot be reached now is no reason to fail */
+    return 0;
 }
 
 static int listen_again(struct keeper *keeper, struct err *err)
@@ -321,18 +298,35 @@ static bool is_wanted(const struct keeper *keeper)
  */
 static bool claim_lost(struct keeper *keeper)
 {
-    int rc = runtime_claim(keeper->config->runtime, keeper->tenant.name, !keeper->tenant.is_kept,
-                           &keeper->lock_fd, NULL);
+    struct err err;
+    int rc = runtime_lock(keeper->config->runtime, keeper->tenant.name, &keeper->lock_fd, &err);
 
     if (rc == RUNTIME_CLAIMED)
         return true;
     if (rc == RUNTIME_TAKEN) {
-        if (open_lines(keeper) < 0)
-            judge_soon(keeper, 10 * RETRY_MS);
+        open_lines_patiently(keeper);
         return false;
     }
-    end(keeper, 0); /* nobody lives in it, and it is cleaned away */
+    log_error("tenant '%s': %s", keeper->tenant.name, err.text);
+    judge_soon(keeper, FAILING_MS);
     return false;
+}
+
+bool keeper_has_name(const struct keeper *keeper)
+{
+    char state[RUNTIME_PATH_MAX];
+
+    if (keeper->lock_fd >= 0)
+        return runtime_holds(keeper->config->runtime, keeper->tenant.name, keeper->lock_fd);
+    return runtime_path(keeper->config->runtime, keeper->tenant.name, "state", state, NULL) == 0 &&
+           access(state, F_OK) == 0;
+}
+
+/* Those that live for a moment only are not started all the time. */
+static bool is_failing(const struct keeper *keeper)
+{
+    return (keeper->failures >= FAILURES_MOST || keeper->short_lives >= SHORT_MOST) &&
+           clock_now_ns() - keeper->started_ns < SHORT_LIFE_NS;
 }
 
 static void judge(struct keeper *keeper)
@@ -344,13 +338,13 @@ static void judge(struct keeper *keeper)
         return;
     }
     if (keeper->is_child) { /* only the line was lost */
-        if (!keeper->is_over && open_lines(keeper) < 0)
-            judge_soon(keeper, 10 * RETRY_MS);
+        open_lines_patiently(keeper);
         return;
     }
     close_lines(keeper);
-    if (keeper->is_over) {
-        end(keeper, 0);
+    if (!keeper_has_name(keeper)) {
+        /* Its supervisor has removed it: no process was left, and the name may be another's now. */
+        end(keeper, keeper->state == SNAPSHOT_STARTING ? -EIO : 0);
         return;
     }
     if (keeper->state == SNAPSHOT_STARTING && keeper->failures) {
@@ -359,9 +353,8 @@ static void judge(struct keeper *keeper)
         return;
     }
     if (load_state(keeper, &err) < 0) {
-        if (err.code != ENOENT)
-            log_error("tenant '%s': %s", keeper->tenant.name, err.text);
-        end(keeper, 0); /* its supervisor has removed it: no process was left */
+        log_error("tenant '%s': %s", keeper->tenant.name, err.text);
+        end(keeper, 0);
         return;
     }
     if (keeper->lock_fd < 0 && !claim_lost(keeper))
@@ -375,7 +368,7 @@ static void judge(struct keeper *keeper)
         keeper->state = SNAPSHOT_ORPHANED;
         keeper->config->on_lost(keeper->config->context, keeper);
     }
-    if (keeper->failures >= FAILURES_MOST && clock_now_ns() - keeper->started_ns < NS_PER_SEC)
+    if (is_failing(keeper))
         judge_soon(keeper, FAILING_MS);
     else
         replace(keeper);
@@ -508,14 +501,21 @@ int keeper_observe(struct keeper **ret_keeper, const struct keeper_config *confi
     return 0;
 }
 
-/* Of one that a former daemon started and that never answered us, its lock tells. */
+/* 0: none. One of a former daemon's has said who it is in the tenant's state. */
 static pid_t supervisor_pid(const struct keeper *keeper)
 {
+    char path[RUNTIME_PATH_MAX];
+    struct tenant tenant;
+    uint64_t start_time;
+
     if (keeper->is_child)
         return keeper->process.pid;
-    if (keeper->has_status)
-        return keeper->status.tenant.supervisor_pid;
-    return runtime_find_holder(keeper->config->runtime, keeper->tenant.name, SUPERVISE_COMM);
+    if (runtime_path(keeper->config->runtime, keeper->tenant.name, "state", path, NULL) < 0 ||
+        tenant_load(&tenant, path, NULL) < 0 || tenant.supervisor_pid <= 0 ||
+        process_start_time(tenant.supervisor_pid, &start_time) < 0 ||
+        start_time != tenant.supervisor_start_time)
+        return 0;
+    return tenant.supervisor_pid;
 }
 
 /* It cannot keep to what it promised its tenant: its successor can. */
@@ -535,15 +535,18 @@ void keeper_look(struct keeper *keeper, uint64_t now_ns)
 {
     bool is_beginning = keeper->is_child &&
                         (keeper->state == SNAPSHOT_STARTING || keeper->state == SNAPSHOT_ORPHANED);
+    uint64_t patience_ns = is_beginning ? BEGINNING_NS : SILENCE_NS;
     struct message_header ask;
 
-    if (!keeper->watch || (keeper->state == SNAPSHOT_ORPHANED && !keeper->asked_ns))
+    if (!keeper->watch)
         return;
-    if (keeper->asked_ns && now_ns > keeper->asked_ns + SILENCE_NS && keeper->is_observed) {
+    if (keeper->line)
+        (void)talk_expire(keeper->line, now_ns); /* who asked was told */
+    if (keeper->asked_ns && now_ns > keeper->asked_ns + patience_ns && keeper->is_observed) {
         judge_soon(keeper, 0);
         return;
     }
-    if (keeper->asked_ns && now_ns > keeper->asked_ns + (is_beginning ? BEGIN_NS : SILENCE_NS)) {
+    if (keeper->asked_ns && now_ns > keeper->asked_ns + patience_ns) {
         end_supervisor(keeper, "does not answer");
         keeper->asked_ns = 0;
         if (!keeper->is_child)
@@ -566,21 +569,6 @@ void keeper_look_at_child(const struct keeper *keeper)
     if (keeper->is_child &&
         waitid(P_PID, (id_t)keeper->process.pid, &info, WSTOPPED | WNOHANG) == 0 && info.si_pid)
         end_supervisor(keeper, "was stopped");
-}
-
-bool keeper_has_ended(const struct keeper *keeper)
-{
-    return keeper->is_over || !runtime_is_there(keeper->config->runtime, keeper->tenant.name);
-}
-
-void keeper_set_over(struct keeper *keeper)
-{
-    if (keeper->is_over)
-        return;
-    keeper->is_over = true;
-    close_lines(keeper);
-    if (!keeper->is_child) /* else its exit comes */
-        judge_soon(keeper, 0);
 }
 
 void keeper_free(struct keeper *keeper)

@@ -10,6 +10,7 @@
  *   ORPHANED   it is lost, and another one is about to be started
  *   ended      on_end() was called, in which the keeper is freed
  */
+#include "hypervisor/keeper_status.h"
 #include "hypervisor/snapshot.h"
 #include "hypervisor/talk.h"
 #include "supervisor/tenant.h"
@@ -20,19 +21,11 @@
 struct runtime;
 struct keeper;
 
-/* What a supervisor says of its tenant, whole. */
-struct keeper_status {
-    struct message_status_tenant tenant;
-    struct message_status_gpu gpus[REGION_GPUS_MAX];
-    uint32_t gpu_count;
-    struct message_status_process *processes;
-    uint32_t process_count, process_room;
-};
-
 struct keeper_config {
     uv_loop_t *loop;
     const struct runtime *runtime;
     const char *program; /* vgpu-supervisor */
+    int words_fd;        /* what it has as standard error */
     /* Its status is a new one; `before` (all zero for the first) goes afterwards. */
     void (*on_change)(void *context, struct keeper *keeper, const struct keeper_status *before);
     void (*on_ready)(void *context, struct keeper *keeper); /* the first one came */
@@ -45,10 +38,12 @@ struct keeper_config {
 struct keeper {
     struct list node; /* the owner's */
     const struct keeper_config *config;
-    struct tenant tenant; /* as it was made, or as its state file said */
+    struct tenant tenant; /* as it was made, or as its state file said; the limits in force */
+    /* Limits that were promised and are perhaps not in force yet; all 0: none were. */
+    struct tenant_quota promised[REGION_GPUS_MAX];
+    uint64_t promised_until_ns;
     enum snapshot_state state;
     bool has_status, is_child, is_gone;
-    bool is_over;         /* its supervisor has given the name back, and ends */
     bool is_observed;     /* somebody else's: looked at, and nothing is done to it */
     bool is_successor;    /* the next supervisor finds what a former one has left */
     uv_process_t process; /* while is_child */
@@ -58,7 +53,8 @@ struct keeper {
     struct talk *watch, *line;
     uint64_t started_ns, asked_ns; /* asked_ns 0: no status is waited for */
     uint64_t known_ns;             /* when the newest status was asked for */
-    uint32_t failures;             /* supervisors in a row that ended at once */
+    uint32_t failures;             /* supervisors in a row that ended at once by themselves */
+    uint32_t short_lives;          /* the same, and those that somebody killed */
     uint32_t restarts;
     struct keeper_status status, coming;
     void *owner_data; /* the owner's */
@@ -72,11 +68,18 @@ int keeper_create(struct keeper **ret_keeper, const struct keeper_config *config
                   const struct tenant *tenant, int *front_fd, struct err *err) MUST_CHECK;
 
 /*
- * Keeps a tenant that is there: one of a former daemon's, whose supervisor may live or not. -ENOENT
- * where nobody lives in it any more (it is cleaned away).
+ * Keeps a tenant that is there: one of a former daemon's, whose supervisor may live or not. Where
+ * nobody lives in it any more it is cleaned away and on_end() is called a little later. -ENOENT:
+ * there is no such tenant.
  */
 int keeper_take_over(struct keeper **ret_keeper, const struct keeper_config *config,
                      const char *name, struct err *err) MUST_CHECK;
+
+/* Whether the name is still this keeper's, and not free for another or another's already. */
+bool keeper_has_name(const struct keeper *keeper);
+
+/* A SET that was admitted is on its way: nobody else is to be promised the same meanwhile. */
+void keeper_promise(struct keeper *keeper, const struct message_set *set, uint64_t now_ns);
 
 /*
  * Looks at a tenant of somebody else's `vgpu run` (of user `uid`), whose directory and supervisor
@@ -90,11 +93,6 @@ void keeper_look(struct keeper *keeper, uint64_t now_ns);
 
 /* A child has changed its state: one that was stopped cannot keep its promises, and is replaced. */
 void keeper_look_at_child(const struct keeper *keeper);
-
-/* Whether its supervisor has given the name back, which is before it has ended. */
-bool keeper_has_ended(const struct keeper *keeper);
-/* It has: what is at that name from now on is another's, and is left alone. */
-void keeper_set_over(struct keeper *keeper);
 
 /* The tenant and its supervisor stay as they are. */
 void keeper_free(struct keeper *keeper);

@@ -8,8 +8,8 @@
 
 /* --- events ---------------------------------------------------------------------------------- */
 
-int legacy_limiter_events(const struct legacy_view *view, const char *client_id, int32_t *ret_pid,
-                          json_t **ret_json)
+int legacy_limiter_events(const struct legacy_view *view, const char *client_id,
+                          struct legacy_stream_key *ret_key, json_t **ret_json)
 {
     struct err err = {0};
     uint64_t start_ticks;
@@ -22,9 +22,8 @@ int legacy_limiter_events(const struct legacy_view *view, const char *client_id,
         return legacy_caller_problem(400, "a client is called worker_ and its pid", ret_json);
     if (!legacy_caller_owns(view, pid) || process_start_time(pid, &start_ticks) < 0)
         return legacy_caller_problem(403, "that is no process of this pod", ret_json);
-    if (legacy_tasks_open(view->tasks, pid, start_ticks, &err) < 0)
+    if (legacy_tasks_open(view->tasks, pid, start_ticks, ret_key, &err) < 0)
         return legacy_caller_problem(503, err.text, ret_json);
-    *ret_pid = pid;
     *ret_json = NULL;
     return 200;
 }
@@ -117,25 +116,33 @@ static int check_commander(const struct legacy_view *view, enum legacy_kind kind
     return 0;
 }
 
-static int answer(const struct legacy_command *command, bool is_success, const char *message,
-                  json_t **ret_json)
+static json_t *answer(const struct legacy_command *command, bool is_success, const char *message)
 {
-    *ret_json = json_pack("{s:I, s:b, s:s}", "id", (json_int_t)command->id, "success", is_success,
-                          "message", message);
-    return 200;
+    return json_pack("{s:I, s:b, s:s}", "id", (json_int_t)command->id, "success", is_success,
+                     "message", message);
 }
 
 /* Who listens hears of it; who does not has no queue for it to lie in. */
-static void tell_client(const struct legacy_view *view, const struct legacy_command *command,
-                        int32_t pid)
+static void tell_client(const struct legacy_command *command, struct legacy_tasks *tasks,
+                        uint64_t now_unix_ms)
 {
     struct legacy_task task = {
-        .command_id = command->id, .kind = command->kind, .created_unix_ms = view->now_unix_ms};
+        .command_id = command->id, .kind = command->kind, .created_unix_ms = now_unix_ms};
     struct err err = {0};
-    int rc = legacy_tasks_add(view->tasks, pid, &task, &err);
+    int rc = legacy_tasks_add(tasks, command->pid, &task, &err);
 
     if (rc < 0 && rc != -ENOENT)
         log_debug("a command was not passed on: %s", err.text);
+}
+
+static int check_health(const struct legacy_view *view, const struct legacy_command *command,
+                        const struct snapshot_tenant *tenant, json_t **ret_json)
+{
+    bool is_well = tenant->state == SNAPSHOT_RUNNING || tenant->state == SNAPSHOT_SUSPENDED;
+
+    tell_client(command, view->tasks, view->now_unix_ms);
+    *ret_json = answer(command, is_well, snapshot_state_word(tenant->state));
+    return 200;
 }
 
 int legacy_limiter_command(const struct legacy_view *view, const struct legacy_order *order,
@@ -161,37 +168,18 @@ int legacy_limiter_command(const struct legacy_view *view, const struct legacy_o
     if (command.kind == LEGACY_VRAM_RECLAIM)
         return legacy_caller_problem(501, "memory is given up by freezing, which there is not yet",
                                      ret_json);
-    tell_client(view, &command, pid);
+    command.pid = pid;
     if (command.kind == LEGACY_HEALTH_CHECK)
-        return answer(&command,
-                      tenant->state == SNAPSHOT_RUNNING || tenant->state == SNAPSHOT_SUSPENDED,
-                      snapshot_state_word(tenant->state), ret_json);
+        return check_health(view, &command, tenant, ret_json);
     command.request = command.kind == LEGACY_SUSPEND ? REQUEST_SUSPEND : REQUEST_RESUME;
     (void)str_format(command.tenant, sizeof(command.tenant), "%s", tenant->name); /* fits */
     *ret_command = command;
     return 0;
 }
 
-int legacy_limiter_answer(const struct legacy_command *command, const struct request *request,
-                          json_t **ret_json)
+json_t *legacy_limiter_done(const struct legacy_command *command, struct legacy_tasks *tasks,
+                            uint64_t now_unix_ms)
 {
-    switch (-request->status) {
-    case 0:
-        return answer(command, true, command->kind == LEGACY_SUSPEND ? "suspended" : "resumed",
-                      ret_json);
-    case ENOENT:
-        return legacy_caller_problem(404, request->words, ret_json);
-    case EPERM:
-        return legacy_caller_problem(403, request->words, ret_json);
-    case EINVAL:
-        return legacy_caller_problem(400, request->words, ret_json);
-    case EOPNOTSUPP:
-        return legacy_caller_problem(501, request->words, ret_json);
-    case EAGAIN:
-        return legacy_caller_problem(503, request->words, ret_json);
-    case ETIMEDOUT:
-        return legacy_caller_problem(504, request->words, ret_json);
-    default:
-        return legacy_caller_problem(500, request->words, ret_json);
-    }
+    tell_client(command, tasks, now_unix_ms);
+    return answer(command, true, command->kind == LEGACY_SUSPEND ? "suspended" : "resumed");
 }

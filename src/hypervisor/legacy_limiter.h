@@ -14,13 +14,13 @@
 #include <stdint.h>
 
 /*
- * GET /api/v1/limiter/events/{client_id}: 200, and from then on legacy_tasks_take(*ret_pid) for
+ * GET /api/v1/limiter/events/{client_id}: 200, and from then on legacy_tasks_take(ret_key) for
  * each event: `data: ` with legacy_tasks_json(). 400: that is no client; 403: not one of the
  * caller's pod, which is also said of those that are nobody's; 503: too many clients. Where
- * legacy_tasks_take() says -ENOENT the process is gone, and the stream ends.
+ * legacy_tasks_take() says -ENOENT the stream ends.
  */
-int legacy_limiter_events(const struct legacy_view *view, const char *client_id, int32_t *ret_pid,
-                          json_t **ret_json);
+int legacy_limiter_events(const struct legacy_view *view, const char *client_id,
+                          struct legacy_stream_key *ret_key, json_t **ret_json);
 
 /* POST /api/v1/limiter/result: 200 with no body, 400, 403, or 500 for a task nobody knows. */
 int legacy_limiter_result(const struct legacy_view *view, const struct legacy_body *body,
@@ -32,6 +32,7 @@ struct legacy_command {
     enum legacy_kind kind;
     enum request_kind request; /* REQUEST_SUSPEND or REQUEST_RESUME */
     char tenant[64];           /* of which tenant */
+    int32_t pid;               /* which of its processes is to hear of it */
 };
 
 /*
@@ -39,9 +40,10 @@ struct legacy_command {
  * the old system nobody but the daemon could give one. An operator may give any command to any
  * pod's processes; a pod may ask for the health of its own, and not undo an operator's suspension.
  *
- * 0: *ret_command is to be posted as a request, and answered with legacy_limiter_answer() when that
- * is done. Else the answer's status: 200 for a HealthCheck, 501 for VramReclaim, which needs
- * freezing, 400, 401, 403, 404.
+ * 0: *ret_command is to be posted as a request; once that is done, legacy_limiter_done() tells who
+ * listens, and has the body of the answer, which is 200. Nobody hears of what was refused. Else the
+ * answer's status: 200 for a HealthCheck, 501 for VramReclaim, which needs freezing, 400, 401, 403,
+ * 404.
  */
 struct legacy_order {
     const char *client_id;
@@ -50,6 +52,6 @@ struct legacy_order {
 int legacy_limiter_command(const struct legacy_view *view, const struct legacy_order *order,
                            struct legacy_command *ret_command, json_t **ret_json);
 
-/* `{"id", "success", "message"}` for what became of the request; its status. */
-int legacy_limiter_answer(const struct legacy_command *command, const struct request *request,
-                          json_t **ret_json);
+/* `{"id", "success", "message"}`, which is the caller's to put away; NULL: no memory. */
+json_t *legacy_limiter_done(const struct legacy_command *command, struct legacy_tasks *tasks,
+                            uint64_t now_unix_ms);

@@ -13,6 +13,7 @@
 struct client {
     int32_t pid;
     uint64_t start_ticks;
+    uint64_t stream; /* the number of its newest one */
     uint32_t task_count, open_count;
     struct legacy_task tasks[LEGACY_TASKS_KEPT_MAX]; /* the oldest first */
 };
@@ -21,6 +22,7 @@ struct legacy_tasks {
     pthread_mutex_t lock;
     void (*listener)(void *context);
     void *listener_context;
+    uint64_t last_stream;
     uint32_t client_count;
     struct client *clients[LEGACY_TASKS_CLIENTS_MAX];
 };
@@ -134,7 +136,7 @@ static void ask_again(struct client *client)
 }
 
 static int open_client(struct legacy_tasks *tasks, int32_t pid, uint64_t start_ticks,
-                       struct err *err)
+                       struct legacy_stream_key *ret_key, struct err *err)
 {
     struct client *client = find_client(tasks, pid);
 
@@ -153,17 +155,21 @@ static int open_client(struct legacy_tasks *tasks, int32_t pid, uint64_t start_t
         client->task_count = client->open_count = 0;
     }
     ask_again(client);
+    client->stream = ++tasks->last_stream;
+    *ret_key = (struct legacy_stream_key){.pid = pid, .number = client->stream};
     return 0;
 }
 
 int legacy_tasks_open(struct legacy_tasks *tasks, int32_t pid, uint64_t start_ticks,
-                      struct err *err)
+                      struct legacy_stream_key *ret_key, struct err *err)
 {
     int rc;
 
     lock(tasks);
-    rc = open_client(tasks, pid, start_ticks, err);
+    rc = open_client(tasks, pid, start_ticks, ret_key, err);
     unlock(tasks);
+    if (!rc)
+        tell_listener(tasks); /* the stream before is over */
     return rc;
 }
 
@@ -207,16 +213,16 @@ int legacy_tasks_add(struct legacy_tasks *tasks, int32_t pid, const struct legac
     return rc;
 }
 
-int legacy_tasks_take(struct legacy_tasks *tasks, int32_t pid, uint64_t now_unix_ms,
-                      struct legacy_task *ret_task)
+int legacy_tasks_take(struct legacy_tasks *tasks, const struct legacy_stream_key *key,
+                      uint64_t now_unix_ms, struct legacy_task *ret_task)
 {
     struct client *client;
     int rc;
 
     lock(tasks);
-    client = find_client(tasks, pid);
-    rc = client ? 0 : -ENOENT;
-    for (uint32_t i = 0; client && !rc && i < client->task_count; i++) {
+    client = find_client(tasks, key->pid);
+    rc = client && client->stream == key->number ? 0 : -ENOENT;
+    for (uint32_t i = 0; !rc && i < client->task_count; i++) {
         struct legacy_task *task = &client->tasks[i];
 
         if (task->state != LEGACY_QUEUED)

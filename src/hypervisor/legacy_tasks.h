@@ -9,8 +9,10 @@
  *
  * A client is a process (pid and start time) that has opened a stream; who never did has no queue,
  * so commands for nobody pile up nowhere. One that opens its stream again gets once more what it
- * has not answered. All is bounded: clients, open tasks of a client, tasks that are kept of it.
- * Clients vanish with their processes. May be called on any thread.
+ * has not answered, and its stream before, whose other end may be gone, is over: so no stream takes
+ * what another one should carry, nor what is for a later process with the pid. All is bounded:
+ * clients, open tasks of a client, tasks that are kept of it. Clients vanish with their processes.
+ * May be called on any thread.
  */
 #include "hypervisor/snapshot.h"
 #include "utils/attr.h"
@@ -37,6 +39,12 @@ struct legacy_task {
     uint64_t created_unix_ms, updated_unix_ms;
 };
 
+/* One opening of a client's stream. */
+struct legacy_stream_key {
+    int32_t pid;
+    uint64_t number; /* raised with each stream */
+};
+
 struct legacy_counts {
     uint32_t queued, processing, completed, failed; /* of those that are remembered */
 };
@@ -58,15 +66,18 @@ void legacy_tasks_listen(struct legacy_tasks *tasks, void (*listener)(void *cont
  * -ENOSPC: too many clients.
  */
 int legacy_tasks_open(struct legacy_tasks *tasks, int32_t pid, uint64_t start_ticks,
-                      struct err *err) MUST_CHECK;
+                      struct legacy_stream_key *ret_key, struct err *err) MUST_CHECK;
 
 /* A command for a client; -ENOENT: it has no stream, -EAGAIN: it has answered too few of them. */
 int legacy_tasks_add(struct legacy_tasks *tasks, int32_t pid, const struct legacy_task *command,
                      struct err *err) MUST_CHECK; /* its command_id, kind, created_unix_ms */
 
-/* The oldest queued one, processing from now on; 1, 0 where there is none, -ENOENT: no client. */
-int legacy_tasks_take(struct legacy_tasks *tasks, int32_t pid, uint64_t now_unix_ms,
-                      struct legacy_task *ret_task) MUST_CHECK;
+/*
+ * The oldest queued one, processing from now on; 1, 0 where there is none, -ENOENT: the stream is
+ * over, as there is a newer one or the process is gone.
+ */
+int legacy_tasks_take(struct legacy_tasks *tasks, const struct legacy_stream_key *key,
+                      uint64_t now_unix_ms, struct legacy_task *ret_task) MUST_CHECK;
 
 /* What the client says became of one; `answer` has its id, state and updated_unix_ms. -ENOENT. */
 int legacy_tasks_finish(struct legacy_tasks *tasks, int32_t pid,

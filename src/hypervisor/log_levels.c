@@ -112,6 +112,18 @@ int log_levels_parse(struct log_levels *ret_levels, const char *text, struct err
     return 0;
 }
 
+static const char *level_word(int level)
+{
+    return level == LOG_LEVELS_OFF ? "off" : log_level_word((enum log_level)level);
+}
+
+void log_levels_print(const struct log_levels *levels, struct str *text)
+{
+    str_add(text, "%s", level_word(levels->standard));
+    for (size_t i = 0; i < levels->count; i++)
+        str_add(text, ",%s=%s", levels->rules[i].name, level_word(levels->rules[i].level));
+}
+
 const char *log_levels_component(const char *source, size_t *ret_length)
 {
     const char *slash = strrchr(source, '/'), *name = slash ? slash + 1 : source;

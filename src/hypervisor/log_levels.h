@@ -18,6 +18,11 @@
 #define LOG_LEVELS_MAX 32
 #define LOG_LEVELS_OFF (-1) /* less than LOG_LEVEL_ERROR: nothing is logged */
 
+/* Enough for log_levels_print(): each rule is `,NAME=LEVEL`. */
+#define LOG_LEVELS_TEXT_MAX (16 + LOG_LEVELS_MAX * 48)
+
+struct str;
+
 struct log_levels {
     int standard; /* enum log_level, or LOG_LEVELS_OFF */
     size_t count;
@@ -29,6 +34,9 @@ struct log_levels {
 
 /* Empty: `info`. -EINVAL with words; nothing is read of a text with a mistake. */
 int log_levels_parse(struct log_levels *ret_levels, const char *text, struct err *err) MUST_CHECK;
+
+/* Adds the text that is read as these levels: the one for the rest, then each rule. */
+void log_levels_print(const struct log_levels *levels, struct str *text);
 
 /* `source` as of utils/log.h: a path of a source file, or a name. */
 bool log_levels_want(const struct log_levels *levels, enum log_level level, const char *source);

@@ -8,6 +8,7 @@
 #include "hypervisor/requests.h"
 #include "hypervisor/standalone.h"
 #include "hypervisor/survey.h"
+#include "hypervisor/words.h"
 #include "supervisor/gpus.h"
 #include "utils/clock.h"
 #include "utils/file.h"
@@ -26,13 +27,13 @@
 
 /* --- for its parts --- */
 
+/* From the newest: one that has just lost its name to another is about to end. */
 struct keeper *node_find(const struct node *node, const char *name)
 {
-    LIST_EACH(at, &node->keepers)
-    {
+    for (struct list *at = node->keepers.previous; at != &node->keepers; at = at->previous) {
         struct keeper *keeper = CONTAINER_OF(at, struct keeper, node);
 
-        if (!keeper->is_over && str_equals(keeper->tenant.name, name))
+        if (str_equals(keeper->tenant.name, name))
             return keeper;
     }
     return NULL;
@@ -180,17 +181,24 @@ static void post(void *context, struct request *request)
     (void)uv_async_send(&node->posted); /* fails for misuse only */
 }
 
-static void on_posted(uv_async_t *async)
+static struct request *take_posted(struct node *node)
 {
-    struct node *node = async->data;
-    struct request *request, *next;
+    struct request *first;
 
     (void)pthread_mutex_lock(&node->lock);
-    request = node->first_posted;
+    first = node->first_posted;
     node->first_posted = NULL;
     node->last_posted = NULL;
     (void)pthread_mutex_unlock(&node->lock);
-    for (; request; request = next) {
+    return first;
+}
+
+static void on_posted(uv_async_t *async)
+{
+    struct node *node = async->data;
+    struct request *next;
+
+    for (struct request *request = take_posted(node); request; request = next) {
         next = request->next;
         requests_do(node, request);
     }
@@ -286,11 +294,15 @@ static int begin(struct node *node, struct err *err)
     if (rc < 0)
         return rc;
     health_init(&node->health, node->events);
+    rc = words_new(&node->words, &node->loop, err);
+    if (rc < 0)
+        return rc;
     node->backend = (struct backend){
         .get_snapshot = get_snapshot, .post = post, .events = node->events, .context = node};
     node->keeper_config = (struct keeper_config){.loop = &node->loop,
                                                  .runtime = &node->runtime,
                                                  .program = node->program,
+                                                 .words_fd = words_fd(node->words),
                                                  .on_change = on_change,
                                                  .on_ready = on_ready,
                                                  .on_lost = on_lost,
@@ -341,7 +353,7 @@ void node_run(struct node *node)
 
 void node_stop(struct node *node)
 {
-    requests_refuse_waiters(node);
+    requests_refuse_all(node);
     uv_stop(&node->loop);
 }
 
@@ -352,15 +364,30 @@ static void close_handle(uv_handle_t *handle, void *context)
         uv_close(handle, NULL);
 }
 
+/* Whoever has asked for something is told, before what it asked is gone. */
+static void refuse_all(struct node *node)
+{
+    struct request *next;
+
+    for (struct request *request = take_posted(node); request; request = next) {
+        next = request->next;
+        requests_refuse(request);
+    }
+    requests_refuse_all(node);
+}
+
 void node_free(struct node *node)
 {
+    refuse_all(node);
     LIST_EACH_SAFE(at, following, &node->keepers)
     keeper_free(CONTAINER_OF(at, struct keeper, node));
     standalone_free(node->standalone);
     outlook_free(node->outlook);
     control_socket_free(node->control_socket);
+    words_free(node->words);
     uv_walk(&node->loop, close_handle, NULL);
-    (void)uv_run(&node->loop, UV_RUN_DEFAULT); /* what closes has its callbacks */
+    while (uv_run(&node->loop, UV_RUN_DEFAULT))
+        ; /* what closes has its callbacks, also after a stop that came before the loop ran */
     (void)uv_loop_close(&node->loop);
     snapshot_release(node->snapshot);
     event_log_free(node->events);

@@ -36,6 +36,7 @@ int node_new(struct node **ret_node, const struct node_config *config, struct er
 void node_run(struct node *node);
 /* On the loop's thread. Tenants and their supervisors stay as they are. */
 void node_stop(struct node *node);
+/* What was posted and is not done yet is refused; nobody may post any more. */
 void node_free(struct node *node);
 
 /* What a reload may change: policy, queue, patterns, what is done about strangers. */

@@ -18,6 +18,7 @@ struct control_socket;
 struct outlook;
 struct request;
 struct standalone;
+struct words;
 
 struct node {
     struct node_config config;
@@ -37,6 +38,7 @@ struct node {
     struct health health;
     struct control_socket *control_socket;
     struct standalone *standalone;
+    struct words *words;
     struct outlook *outlook;
     struct backend backend;
     uint64_t sequence, gpus_retry_ns;

@@ -1,18 +1,21 @@
 #include "hypervisor/requests.h"
 
+#include "hypervisor/admission.h"
 #include "hypervisor/node_state.h"
 #include "hypervisor/request.h"
 #include "hypervisor/waiting.h"
 #include "supervisor/runtime.h"
 #include "utils/clock.h"
-#include "utils/log.h"
+#include "utils/parse.h"
 #include "utils/str.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define NAME_TRIES 1000
+#define NAME_TRIES   1000
+#define WAITING_MOST 256 /* each holds its front's socket, and a turn of each look */
+#define OF_ONE_MOST  32  /* of one user but root */
 
 static void finish(struct request *request, int status, const char *words)
 {
@@ -39,7 +42,7 @@ static uint32_t mask_of(const struct tenant *tenant)
 
     for (uint32_t i = 0; i < tenant->gpu_count; i++)
         if (tenant->quotas[i].is_allowed)
-            mask |= 1u << tenant->cards[i].nvml_index;
+            mask |= admission_bit(tenant->cards[i].nvml_index);
     return mask;
 }
 
@@ -51,40 +54,29 @@ static void choose_engine(const struct node *node, struct tenant *tenant)
             tenant->engine = REGION_ENGINE_MEMORY_ONLY;
 }
 
-/* A supervisor gives name and room back before it has ended: its front waits for no more. */
-static void note_ends(const struct node *node)
-{
-    LIST_EACH(at, &node->keepers)
-    {
-        struct keeper *keeper = CONTAINER_OF(at, struct keeper, node);
-
-        if (keeper_has_ended(keeper))
-            keeper_set_over(keeper);
-    }
-}
-
 static int create(struct node *node, struct request *request, const struct list *waiter,
                   struct err *err)
 {
     struct admit admit = node_admit(node);
-    struct keeper *keeper, *former;
+    struct keeper *keeper = node_find(node, request->name);
     struct tenant tenant;
     int rc;
 
-    note_ends(node);
+    if (keeper && keeper_has_name(keeper))
+        return err_say(err, EEXIST, "the name '%s' is taken by a tenant that is there",
+                       request->name);
     rc = admit_create(&admit, request, waiter, &tenant, err);
     if (rc < 0)
         return rc;
     choose_engine(node, &tenant);
     rc = keeper_create(&keeper, &node->keeper_config, &tenant, &request->front_fd, err);
+    if (rc == -ENOSPC)
+        return -EIO; /* a full disk is no full GPU: nobody waits for room on it */
     if (rc < 0)
         return rc;
     request->answer_gpu_mask = mask_of(&tenant);
     (void)str_format(request->answer_name, sizeof(request->answer_name), "%s",
                      tenant.name); /* same size */
-    former = node_find(node, tenant.name);
-    if (former)
-        keeper_set_over(former); /* it has ended meanwhile, else the name were taken */
     keeper->owner_data = request;
     list_append(&node->keepers, &keeper->node);
     node_changed(node);
@@ -108,14 +100,29 @@ static void make_name(const struct node *node, struct request *request)
     }
 }
 
-static int wait_for_room(struct node *node, struct request *request)
+static bool may_wait(const struct node *node, uid_t uid)
 {
-    struct waiting *waiting = calloc(1, sizeof(*waiting));
+    uint32_t count = 0, of_one = 0;
 
+    LIST_EACH(node_at, &node->waiting)
+    {
+        count++;
+        of_one += CONTAINER_OF(node_at, struct waiting, node)->request->caller.uid == uid;
+    }
+    return count < WAITING_MOST && (uid == 0 || of_one < OF_ONE_MOST);
+}
+
+static int wait_for_room(struct node *node, struct request *request, struct err *err)
+{
+    struct waiting *waiting;
+
+    if (!may_wait(node, request->caller.uid))
+        return err_say(err, EAGAIN, "too many tenants wait for room already");
+    waiting = calloc(1, sizeof(*waiting));
     if (!waiting)
-        return -ENOMEM;
+        return err_set(err, ENOMEM, "wait for room");
     waiting->request = request;
-    waiting->until_ns = clock_now_ns() + request->queue_ns;
+    waiting->until_ns = admission_sum(clock_now_ns(), request->queue_ns);
     list_append(&node->waiting, &waiting->node);
     node_tell(node, EVENT_TENANT_QUEUED, NULL, "'%s' waits for room", request->name);
     node_changed(node);
@@ -129,12 +136,14 @@ static void do_create(struct node *node, struct request *request)
 
     if (!request->name[0])
         make_name(node, request);
-    if (is_waiting(node, request->name))
+    if (parse_name(request->name, &err) < 0)
+        rc = -EINVAL; /* it becomes a path */
+    else if (is_waiting(node, request->name))
         rc = err_say(&err, EEXIST, "a tenant '%s' waits for room already", request->name);
     else
         rc = create(node, request, &node->waiting, &err);
     if (rc == -ENOSPC && request->queue_ns)
-        rc = wait_for_room(node, request);
+        rc = wait_for_room(node, request, &err);
     if (rc >= 0)
         return; /* its supervisor's first word finishes it */
     node_tell(node, EVENT_TENANT_REFUSED, NULL, "'%s': %s", request->name, err.text);
@@ -186,10 +195,17 @@ void requests_cancel(struct node *node, const struct request *request)
     }
 }
 
-void requests_refuse_waiters(struct node *node)
+void requests_refuse(struct request *request)
+{
+    finish(request, -ECONNRESET, "the daemon ends");
+}
+
+void requests_refuse_all(struct node *node)
 {
     LIST_EACH_SAFE(at, following, &node->waiting)
     drop(node, CONTAINER_OF(at, struct waiting, node), -ECONNRESET, "the daemon ends");
+    LIST_EACH(at, &node->keepers)
+    requests_finish_creation(CONTAINER_OF(at, struct keeper, node), -ECONNRESET, "the daemon ends");
 }
 
 /* --- those that are there --- */
@@ -259,17 +275,23 @@ static void do_to_tenant(struct node *node, struct request *request)
         talk_ask(keeper->line, &explain, take_reply, request);
     else if (request->kind == REQUEST_DELETE)
         talk_ask(keeper->line, &end, take_reply, request);
-    else
+    else {
+        keeper_promise(keeper, &request->limits, clock_now_ns());
         talk_ask(keeper->line, &request->limits, take_reply, request);
+    }
 }
 
 static void do_reload(const struct node *node, struct request *request)
 {
     struct err err = {0};
-    int rc = request->caller.is_operator
-                 ? node->config.on_reload(node->config.context, &err)
-                 : err_say(&err, EPERM, "only root may have the configuration read again");
+    int rc;
 
+    if (!request->caller.is_operator)
+        rc = err_say(&err, EPERM, "only root may have the configuration read again");
+    else if (!node->config.on_reload)
+        rc = err_say(&err, EOPNOTSUPP, "there is no configuration to read");
+    else
+        rc = node->config.on_reload(node->config.context, &err);
     finish(request, rc, err.text);
 }
 

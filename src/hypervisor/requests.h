@@ -18,5 +18,6 @@ void requests_retry_waiters(struct node *node);
 /* Whoever asked has gone: where it waits for room, it waits no more, and is answered. */
 void requests_cancel(struct node *node, const struct request *request);
 
-/* The daemon ends: all that waits is refused. */
-void requests_refuse_waiters(struct node *node);
+/* The daemon ends: one is refused, or all that waits for room or for a supervisor's first word. */
+void requests_refuse(struct request *request);
+void requests_refuse_all(struct node *node);

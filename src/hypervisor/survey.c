@@ -1,5 +1,6 @@
 #include "hypervisor/survey.h"
 
+#include "hypervisor/admission.h"
 #include "hypervisor/health.h"
 #include "hypervisor/keeper.h"
 #include "hypervisor/outlook.h"
@@ -43,7 +44,8 @@ static void fill_gpus(struct snapshot *snapshot, const struct survey *survey)
 static void reserve(struct snapshot_gpu *gpu, const struct snapshot_share *share)
 {
     if (share->memory_limit_bytes != REGION_NO_LIMIT)
-        gpu->memory_reserved_bytes += share->memory_limit_bytes;
+        gpu->memory_reserved_bytes =
+            admission_sum(gpu->memory_reserved_bytes, share->memory_limit_bytes);
     if (share->cap_milli_percent < NO_CAP)
         gpu->compute_reserved_milli_percent += share->cap_milli_percent;
 }
@@ -218,6 +220,7 @@ struct snapshot *survey_make(const struct survey *survey)
         qsort(snapshot->tenants, at, sizeof(snapshot->tenants[0]), compare_names);
     memcpy(snapshot->faults, survey->health->list, sizeof(snapshot->faults));
     snapshot->fault_count = survey->health->count;
-    outlook_show(survey->outlook, snapshot);
+    if (survey->outlook)
+        outlook_show(survey->outlook, snapshot);
     return snapshot;
 }

@@ -15,10 +15,10 @@ struct survey {
     const struct gpus_card *cards;
     const enum verdict *verdicts; /* of each card */
     uint32_t card_count;
-    const struct list *keepers;  /* of struct keeper */
-    const struct list *observed; /* those of other users' `vgpu run` */
-    const struct outlook *outlook;
-    const struct list *waiting; /* of struct waiting (admission's queue) */
+    const struct list *keepers;    /* of struct keeper */
+    const struct list *observed;   /* those of other users' `vgpu run` */
+    const struct outlook *outlook; /* NULL: nothing is measured */
+    const struct list *waiting;    /* of struct waiting (admission's queue) */
     const struct health *health;
     uint64_t sequence;
     bool is_ready;

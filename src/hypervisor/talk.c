@@ -117,6 +117,8 @@ static int connect_now(struct talk *talk)
 {
     int rc;
 
+    if (talk->is_closed)
+        return -ECONNRESET; /* asked for in an answer that closing gave */
     if (talk->is_polling)
         return uv_is_closing((uv_handle_t *)&talk->poll) ? -ECONNRESET : 0;
     rc = sock_connect(&talk->fd, talk->path, CONNECT_MS, NULL);
@@ -195,12 +197,15 @@ int talk_watch(struct talk *talk)
     return talk_tell(talk, &watch);
 }
 
-bool talk_is_late(const struct talk *talk, uint64_t now_ns)
+bool talk_expire(struct talk *talk, uint64_t now_ns)
 {
     const struct question *oldest;
 
     if (list_is_empty(&talk->questions))
         return false;
     oldest = CONTAINER_OF(talk->questions.next, struct question, node);
-    return now_ns > oldest->asked_ns + TALK_ANSWER_MS * NS_PER_MS;
+    if (now_ns <= oldest->asked_ns + TALK_ANSWER_MS * NS_PER_MS)
+        return false;
+    lose(talk, -ETIMEDOUT, "its supervisor does not answer");
+    return true;
 }

@@ -44,5 +44,8 @@ int talk_tell(struct talk *talk, const struct message_header *question) MUST_CHE
 /* WATCH: its answer, and all that follows without being asked for, is news. */
 int talk_watch(struct talk *talk) MUST_CHECK;
 
-/* Whether a question has waited for longer than it may. */
-bool talk_is_late(const struct talk *talk, uint64_t now_ns);
+/*
+ * Where a question has waited for longer than it may the line is lost, and all that wait are
+ * answered with -ETIMEDOUT. Returns whether that was so.
+ */
+bool talk_expire(struct talk *talk, uint64_t now_ns);

@@ -1,11 +1,14 @@
 #include "hypervisor/views.h"
 
 #include "hypervisor/api_routes.h"
+#include "hypervisor/backend.h"
 #include "hypervisor/config.h"
 #include "hypervisor/event_log.h"
 #include "hypervisor/foreign_region.h"
 #include "hypervisor/gpu_info.h"
+#include "hypervisor/http_pages.h"
 #include "hypervisor/http_server.h"
+#include "hypervisor/legacy_routes.h"
 #include "hypervisor/metrics_file.h"
 #include "hypervisor/metrics_own.h"
 #include "hypervisor/metrics_writer.h"
@@ -15,6 +18,7 @@
 #include "hypervisor/tenant_pod.h"
 #include "hypervisor/token_file.h"
 #include "hypervisor/usage_batch.h"
+#include "utils/atomics.h"
 #include "utils/clock.h"
 #include "utils/log.h"
 #include "utils/str.h"
@@ -28,6 +32,8 @@
 #define LISTENERS      2
 #define EVENTS_AT_ONCE 64
 
+static const struct pod_rule pods = {.name = tenant_pod_name};
+
 struct listener {
     char address[CONFIG_TEXT_SIZE];
     uint64_t retry_ns; /* 0: it listens, or is not wanted */
@@ -37,7 +43,12 @@ struct views {
     struct node *node;
     struct http_server *server;
     struct api *api;
+    struct http_pages *pages;
+    struct legacy_routes *legacy; /* NULL: not served */
     struct listener listeners[LISTENERS];
+    uint64_t start_unix_ms;
+    uint64_t look_ns, looked_ns; /* between two looks; the last one: for the loop's lag */
+    _Atomic uint64_t lag_ns;     /* relaxed: it guards nothing; UINT64_MAX: not known yet */
     struct gpu_info *gpu_info;
     struct metrics_writer *writer;
     struct usage_batch *batch;
@@ -89,6 +100,22 @@ static void want_listeners(struct views *views, const struct config *config)
     }
 }
 
+/* On a thread of the HTTP server's. */
+static void fill_own(void *context, struct metrics_own *own)
+{
+    struct views *views = context;
+    const struct backend *backend = node_backend(views->node);
+    struct snapshot *snapshot = backend->get_snapshot(backend->context);
+    uint64_t lag_ns = load_relaxed(&views->lag_ns);
+
+    own->start_unix_ms = views->start_unix_ms;
+    own->samples = snapshot->sequence;
+    own->loop_lag_ns = lag_ns == UINT64_MAX ? SNAPSHOT_UNKNOWN : lag_ns;
+    if (views->writer)
+        own->usage_lines_lost = metrics_writer_lost(views->writer);
+    snapshot_release(snapshot);
+}
+
 static int start_http(struct views *views, const struct config *config, struct err *err)
 {
     const struct http_server_options options = {.host_names = config->node_name};
@@ -96,6 +123,14 @@ static int start_http(struct views *views, const struct config *config, struct e
 
     if (!rc)
         rc = api_new(&views->api, node_backend(views->node), views->server, err);
+    if (!rc)
+        rc = http_pages_new(&views->pages, views->server,
+                            &(struct http_pages_context){node_backend(views->node), fill_own, views,
+                                                         config->enable_metrics},
+                            err);
+    if (!rc && config->legacy_api)
+        rc =
+            legacy_routes_new(&views->legacy, node_backend(views->node), views->server, &pods, err);
     if (!rc)
         rc = load_tokens(views, config, err);
     if (!rc)
@@ -225,7 +260,7 @@ static void on_heartbeat(uv_timer_t *timer)
 static int start_region(struct views *views, const struct config *config, struct err *err)
 {
     const struct foreign_region_options options = {.base_path = config->shared_memory_base_path,
-                                                   .rule = {.name = tenant_pod_name}};
+                                                   .rule = pods};
     int rc;
 
     if (!config->shared_memory_base_path[0])
@@ -250,6 +285,9 @@ int views_new(struct views **ret_views, struct node *node, const struct config *
     if (!views)
         return err_set(err, ENOMEM, "allocate the views");
     views->node = node;
+    views->start_unix_ms = clock_unix_ms();
+    views->look_ns = config->sample_interval_ms * NS_PER_MS;
+    store_relaxed(&views->lag_ns, UINT64_MAX);
     views->gpu_info = gpu_info_open(config->gpu_info_path);
     rc = start_http(views, config, err);
     if (!rc)
@@ -266,10 +304,15 @@ int views_new(struct views **ret_views, struct node *node, const struct config *
 
 void views_look(struct views *views, struct snapshot *snapshot)
 {
-    uint64_t now_ns = clock_now_ns();
+    uint64_t now_ns = clock_now_ns(), late_ns = now_ns - views->looked_ns;
 
+    if (views->looked_ns)
+        store_relaxed(&views->lag_ns, late_ns > views->look_ns ? late_ns - views->look_ns : 0);
+    views->looked_ns = now_ns;
     for (size_t i = 0; i < LISTENERS; i++)
         listen_when_due(views, &views->listeners[i], now_ns);
+    if (views->legacy)
+        legacy_routes_prune(views->legacy, snapshot);
     look_usage(views, snapshot);
 }
 
@@ -289,7 +332,10 @@ void views_free(struct views *views)
 {
     if (!views)
         return;
-    http_server_stop(views->server);
+    if (views->server)
+        http_server_stop(views->server);
+    legacy_routes_free(views->legacy);
+    http_pages_free(views->pages);
     api_free(views->api);
     http_server_free(views->server);
     usage_batch_free(views->batch);

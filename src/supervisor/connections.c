@@ -317,6 +317,7 @@ static void open_connection(struct connections *connections, int fd, const struc
     connection->fd = fd;
     connection->peer = *peer;
     connection->open_handles = 1;
+    sock_make_room(fd); /* of a tenant's processes each has its part in a STATUS */
     connection->poll.data = connection;
     connection->death.data = connection;
     list_append(&connections->head, &connection->node);

@@ -103,7 +103,8 @@ static bool needs_records(const struct governor_input *input)
 static uint64_t take_census(struct governor *governor, const struct governor_input *input)
 {
     const struct roster *roster = input->roster;
-    bool flush = governor->is_capped;
+    /* Who is off writes no records: one that is to stay off and does tells of its driver. */
+    bool flush = governor->is_capped || governor->is_suspended;
     uint64_t now_ns = clock_now_ns();
 
     if (needs_records(input)) {
@@ -156,6 +157,14 @@ static void extend_lease(struct governor *governor, uint64_t now_ns)
     set_lease(governor, until_ns + LEASE_MARGIN_NS + 2 * governor->call_ns);
 }
 
+/* A tenant that is suspended without a cap is none of those that a plan shares the calls among. */
+static uint64_t call_worth_ns(const struct governor *governor)
+{
+    uint64_t least_ns = NS_PER_SEC / SLICES_CALLS_PER_SECOND;
+
+    return governor->plan.call_ns > least_ns ? governor->plan.call_ns : least_ns;
+}
+
 /*
  * Each call is worth its part of the rate that a GPU is given (SLICES_CALLS_PER_SECOND): who makes
  * more of them, for a cap that is set all the time or for channels that come all the time, has to
@@ -166,13 +175,13 @@ static void pace(struct governor *governor, uint64_t now_ns, size_t calls)
 {
     if (governor->pace_ns < now_ns)
         governor->pace_ns = now_ns;
-    governor->pace_ns += governor->plan.call_ns * calls;
+    governor->pace_ns += call_worth_ns(governor) * calls;
 }
 
 static bool may_disable(const struct governor *governor, const struct roster *roster,
                         uint64_t now_ns)
 {
-    return governor->pace_ns <= now_ns + PACE_AHEAD * governor->plan.call_ns &&
+    return governor->pace_ns <= now_ns + PACE_AHEAD * call_worth_ns(governor) &&
            actuator_may_disable(roster);
 }
 

@@ -6,7 +6,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -159,45 +158,4 @@ static bool signal_one(pid_t pid, int number)
 void process_signal_tenant(const char *control, int number)
 {
     (void)visit_tenant(control, signal_one, number);
-}
-
-static bool has_open(pid_t pid, const char *wanted)
-{
-    char path[64], target[PATH_MAX];
-    struct dirent *entry;
-    bool has = false;
-    DIR *dir;
-
-    (void)str_format(path, sizeof(path), "/proc/%d/fd", (int)pid); /* fits */
-    dir = opendir(path);
-    while (dir && !has && (entry = readdir(dir))) {
-        ssize_t length = readlinkat(dirfd(dir), entry->d_name, target, sizeof(target) - 1);
-
-        target[length > 0 ? length : 0] = '\0';
-        has = str_equals(target, wanted);
-    }
-    if (dir)
-        (void)closedir(dir);
-    return has;
-}
-
-pid_t process_find_holder(const char *path, const char *comm)
-{
-    DIR *dir = opendir("/proc");
-    struct dirent *entry;
-    pid_t found = 0;
-
-    while (dir && !found && (entry = readdir(dir))) {
-        char name[16];
-        uint64_t pid;
-
-        if (parse_u64(&pid, entry->d_name, 1, INT32_MAX, NULL) < 0)
-            continue;
-        process_comm((pid_t)pid, name, sizeof(name));
-        if (str_equals(name, comm) && has_open((pid_t)pid, path))
-            found = (pid_t)pid;
-    }
-    if (dir)
-        (void)closedir(dir);
-    return found;
 }

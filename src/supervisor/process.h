@@ -31,6 +31,3 @@ bool process_has_tenant(const char *control);
 
 /* A signal to each of these. */
 void process_signal_tenant(const char *control, int number);
-
-/* A process of that name that has the file open; 0: none that we may look at. */
-pid_t process_find_holder(const char *path, const char *comm);

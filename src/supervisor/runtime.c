@@ -47,13 +47,13 @@ int runtime_find(struct runtime *ret_runtime, struct err *err)
     return rc;
 }
 
-/* A shared one was perhaps made by a `vgpu run` before there was a daemon, or with a umask. */
+/* What is there may be root's own of before the daemon, or made under a narrower umask. */
 static int make_directory(const struct runtime *runtime, const char *path, struct err *err)
 {
     int rc = file_make_own_dir(path, runtime->is_shared ? 0711 : 0700, err);
 
     if (!rc && runtime->is_shared && chmod(path, 0711) < 0)
-        return err_set(err, errno, "open '%s' to its tenants", path);
+        rc = err_set(err, errno, "open '%s' for others to pass", path);
     return rc;
 }
 
@@ -169,6 +169,22 @@ static int lock_patiently(const struct runtime *runtime, const char *name, int *
     return rc;
 }
 
+int runtime_lock(const struct runtime *runtime, const char *name, int *ret_lock_fd, struct err *err)
+{
+    int rc = lock_tenant(runtime, name, ret_lock_fd, err);
+
+    if (rc == -EWOULDBLOCK)
+        return RUNTIME_TAKEN;
+    return rc < 0 ? rc : (int)RUNTIME_CLAIMED;
+}
+
+bool runtime_holds(const struct runtime *runtime, const char *name, int lock_fd)
+{
+    char path[RUNTIME_PATH_MAX];
+
+    return runtime_path(runtime, name, "lock", path, NULL) == 0 && is_same_file(lock_fd, path);
+}
+
 int runtime_claim(const struct runtime *runtime, const char *name, bool adopt, int *ret_lock_fd,
                   struct err *err)
 {
@@ -233,22 +249,6 @@ int runtime_each(const struct runtime *runtime, runtime_visit *visit, void *cont
             rc = visit(context, entry->d_name);
     (void)closedir(dir);
     return rc;
-}
-
-bool runtime_is_there(const struct runtime *runtime, const char *name)
-{
-    char state[RUNTIME_PATH_MAX];
-
-    return runtime_path(runtime, name, "state", state, NULL) == 0 &&
-           (access(state, F_OK) == 0 || errno != ENOENT);
-}
-
-pid_t runtime_find_holder(const struct runtime *runtime, const char *name, const char *comm)
-{
-    char lock[RUNTIME_PATH_MAX];
-
-    return runtime_path(runtime, name, "lock", lock, NULL) == 0 ? process_find_holder(lock, comm)
-                                                                : 0;
 }
 
 static int sweep(void *context, const char *name)

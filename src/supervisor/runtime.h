@@ -14,7 +14,6 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <sys/types.h>
 
 #define RUNTIME_PATH_MAX 108 /* a socket's path must fit into sun_path */
 
@@ -56,14 +55,18 @@ enum runtime_claim {
 int runtime_claim(const struct runtime *runtime, const char *name, bool adopt, int *ret_lock_fd,
                   struct err *err) MUST_CHECK;
 
+/*
+ * Takes a name with all that is there, at once: RUNTIME_CLAIMED or RUNTIME_TAKEN, or a negative
+ * errno. Where nothing was, an empty directory is.
+ */
+int runtime_lock(const struct runtime *runtime, const char *name, int *ret_lock_fd,
+                 struct err *err) MUST_CHECK;
+
+/* Whether a lock is still the name's: who holds an older one has no say in what is there now. */
+bool runtime_holds(const struct runtime *runtime, const char *name, int lock_fd);
+
 /* Removes what a tenant left; whoever calls holds its lock or knows that nobody does. */
 void runtime_remove(const struct runtime *runtime, const char *name);
-
-/* Whether there is a tenant of that name, with or without a supervisor. */
-bool runtime_is_there(const struct runtime *runtime, const char *name);
-
-/* The process of that name that holds the tenant's lock; 0: none that we may look at. */
-pid_t runtime_find_holder(const struct runtime *runtime, const char *name, const char *comm);
 
 /* Calls back for each name in the directory, until that returns other than 0, which it returns. */
 typedef int runtime_visit(void *context, const char *name);

@@ -40,7 +40,7 @@ struct server {
     struct guests guests;
     struct peers *peers;
     struct connections connections;
-    bool has_warned_engine, is_ending, is_front_open, knows_command;
+    bool has_warned_engine, is_ending, is_end_asked, is_front_open, knows_command;
 };
 
 /* --- the front and the command --- */
@@ -158,7 +158,7 @@ static void on_tick(uv_timer_t *timer)
 
     if (server->command_fd >= 0 || server->is_ending)
         return;
-    if (server->is_front_open && !server->knows_command)
+    if (server->is_front_open && !server->knows_command && !server->is_end_asked)
         return; /* the front has not yet started it */
     if (server->tenant.is_kept)
         return;
@@ -182,11 +182,17 @@ static void on_ending(uv_timer_t *timer)
 static int on_end_asked(void *context, bool is_forced)
 {
     struct server *server = context;
-    bool has_processes = server->command_fd >= 0 || server->guests.count;
+    bool has_processes =
+        server->command_fd >= 0 || server->guests.count || process_has_tenant(server->control_path);
+    struct err err;
 
     if (has_processes && !is_forced)
         return -EBUSY;
+    server->is_end_asked = true;
     server->tenant.is_kept = false;
+    /* A successor is not to keep it again. */
+    if (tenant_save(&server->tenant, server->state_path, &err) < 0)
+        log_warn("%s", err.text);
     log_info("tenant '%s' is ended", server->tenant.name);
     signal_all(server, SIGTERM);
     if (has_processes)
@@ -329,6 +335,10 @@ static int begin(struct server *server, struct err *err)
     server->command_fd = -1;
     server->knows_command = server->tenant.command_start_time != 0;
     server->tenant.generation++;
+    server->tenant.supervisor_pid = getpid();
+    rc = process_start_time(getpid(), &server->tenant.supervisor_start_time);
+    if (rc < 0)
+        return err_set(err, -rc, "read when this process began");
     rc = runtime_path(runtime, server->tenant.name, "state", server->state_path, err);
     if (!rc)
         rc = runtime_path(runtime, server->tenant.name, "control", server->control_path, err);

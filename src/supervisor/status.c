@@ -16,13 +16,19 @@ static uint64_t believe(uint64_t bytes, const struct gpus_card *card)
     return bytes <= card->memory_bytes ? bytes : MESSAGE_UNKNOWN;
 }
 
+/* What was to stay off runs on where the scheduler was seen not to obey. */
+static bool is_suspended(const struct tenant *tenant)
+{
+    return tenant->is_suspended && tenant->engine == REGION_ENGINE_RM;
+}
+
 static int send_tenant(int fd, const struct status_source *source)
 {
     const struct guests *guests = source->guests;
     struct message_status_tenant message = {
         .supervisor_pid = getpid(),
         .engine = source->tenant->engine,
-        .state = source->tenant->is_suspended ? MESSAGE_SUSPENDED : MESSAGE_RUNNING,
+        .state = is_suspended(source->tenant) ? MESSAGE_SUSPENDED : MESSAGE_RUNNING,
         .uid = source->tenant->uid,
         .on_loss = source->tenant->on_loss,
         .is_kept = source->tenant->is_kept,

@@ -25,7 +25,7 @@ static void set_title(const char *name)
     char title[TITLE_MAX], *words = program_invocation_name;
     ssize_t length = file_read("/proc/self/cmdline", title, sizeof(title), NULL);
 
-    (void)prctl(PR_SET_NAME, SUPERVISE_COMM);
+    (void)prctl(PR_SET_NAME, "vgpu-supervisor");
     if (length <= 0 || length >= TITLE_MAX - 1 || strcmp(title, words) != 0)
         return;
     (void)str_format(title, sizeof(title), "vgpu supervise %s", name); /* fits */

@@ -8,8 +8,6 @@
 
 #include <stdbool.h>
 
-#define SUPERVISE_COMM "vgpu-supervisor" /* what the process is called */
-
 struct supervise {
     const struct runtime *runtime;
     const char *name;

@@ -36,7 +36,8 @@ struct tenant {
     struct gpus_card cards[REGION_GPUS_MAX];
     struct tenant_quota quotas[REGION_GPUS_MAX];
     int32_t command_pid; /* 0: none, or it has ended */
-    uint64_t command_start_time;
+    int32_t supervisor_pid;
+    uint64_t command_start_time, supervisor_start_time; /* as process_start_time() says */
 };
 
 void tenant_init(struct tenant *tenant, const char *name);

@@ -12,7 +12,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define BACKLOG 128
+#define BACKLOG     128
+#define BURST_BYTES (1024 * 1024)
 
 union control_buffer {
     char bytes[CMSG_SPACE(sizeof(int) * SOCK_FDS_MAX)];
@@ -88,6 +89,14 @@ int sock_get_peer(struct sock_peer *ret_peer, int fd, struct err *err)
     *ret_peer =
         (struct sock_peer){.pid = credentials.pid, .uid = credentials.uid, .gid = credentials.gid};
     return 0;
+}
+
+void sock_make_room(int fd)
+{
+    int size = BURST_BYTES;
+
+    if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) < 0)
+        (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)); /* cut to what may be */
 }
 
 int sock_send(int fd, const void *message, size_t size, const int *fds, size_t fd_count)
@@ -194,5 +203,7 @@ ssize_t sock_receive(int fd, void *message, size_t size, struct sock_fds *fds, i
         close_fds(fds);
         return -EMSGSIZE;
     }
+    if (!received)
+        close_fds(fds); /* an empty message may carry some: nobody looks for them at the end */
     return received;
 }

@@ -32,13 +32,17 @@ int sock_connect(int *ret_fd, const char *path, int timeout_ms, struct err *err)
 
 int sock_get_peer(struct sock_peer *ret_peer, int fd, struct err *err) MUST_CHECK;
 
+/* Room for a burst of hundreds of messages, as far as the kernel allows; else it is for 277. */
+void sock_make_room(int fd);
+
 /* Sends one message with up to SOCK_FDS_MAX descriptors. Never blocks: -EAGAIN where it would. */
 int sock_send(int fd, const void *message, size_t size, const int *fds, size_t fd_count) MUST_CHECK;
 
 /*
- * Receives one message. Returns its length, 0 at the end, -EAGAIN where none came within timeout_ms
- * (0: at once, -1: for ever), -EMSGSIZE where it was longer than `size` (its descriptors are
- * closed). Descriptors beyond fds->count are closed, all of them where `fds` is NULL.
+ * Receives one message. Returns its length, 0 at the end (an empty message is one, too), -EAGAIN
+ * where none came within timeout_ms (0: at once, -1: for ever), -EMSGSIZE where it was longer than
+ * `size`. Descriptors that came with the latter two, or beyond fds->count, or while `fds` is NULL,
+ * are closed.
  */
 ssize_t sock_receive(int fd, void *message, size_t size, struct sock_fds *fds,
                      int timeout_ms) MUST_CHECK;

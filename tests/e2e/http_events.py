@@ -1,9 +1,12 @@
 """Server-sent events: what a reader gets, from where it reads on, and readers that do not read."""
 import json
+import os
 import select
+import subprocess
+import tempfile
 import time
 
-from http_fake import Fake, done, measured, ok, ok_memory, same
+from http_fake import STAGE, Fake, done, measured, ok, ok_memory, same
 
 READERS_MAX = 256
 
@@ -59,6 +62,14 @@ class Reader:
         return found
 
 
+def readers_become(fake, wanted, seconds=5):
+    """How many are counted, once it is so many: who hung up is there until the server sees it."""
+    end = time.monotonic() + seconds
+    while (count := fake.metric('vgpu_event_readers')) != wanted and time.monotonic() < end:
+        time.sleep(0.05)
+    return count
+
+
 def has(number):
     return lambda text: text.count('\ndata: ') >= number
 
@@ -91,8 +102,42 @@ def check_order(fake):
     other = Reader(subscribe(fake, '?after=999999'))
     other.read_until(has(1))
     ok('so is who knows another daemon\'s numbers', other.text.startswith(': gap'))
+    same('one of which is the oldest that is kept', other.events()[0][0], '80')
     for each in (reader, again, gap, other):
         each.connection.close()
+
+
+def check_finite(fake):
+    """Streams that end by themselves."""
+    for query, fields, wanted in (('', (), ['1', '2', '3']), ('&after=0', (), ['1', '2', '3']),
+                                  ('&after=2', (), ['3']), ('', ('Last-Event-ID: 1',), ['2', '3']),
+                                  ('&after=3', (), []), ('&samples_hz=10', (), ['1', '2', '3'])):
+        reader = Reader(subscribe(fake, '?follow=false' + query, fields))
+        reader.read_until(lambda text: False)
+        same(f'follow=false{query} {fields} ends with the newest event',
+             [reader.is_closed, [event[0] for event in reader.events() if event[1] != 'sample']], [True, wanted])
+        reader.connection.close()
+    same('follow is true or false', fake.ask('GET', '/api/v1/events?follow=no').status, 400)
+    fake.say('events 1100')
+    reader = Reader(subscribe(fake, '?follow=false&after=0'))
+    reader.read_until(lambda text: False)
+    same('all that is kept is no gap', [reader.is_closed, len(reader.events()), 'gap' in reader.text],
+         [True, 1024, False])
+    reader.connection.close()
+    same('no reader is left, and none was dropped',
+         [readers_become(fake, 0), fake.metric('vgpu_event_readers_dropped_total')], [0, 0])
+
+
+def check_command():
+    """vgpu events without --follow, which finds the server's socket in the runtime folder."""
+    with tempfile.TemporaryDirectory(prefix='vg', dir='/tmp') as folder:
+        with Fake(os.path.join(folder, 'api')) as fake:
+            fake.say('event the first')
+            fake.say('event the last')
+            listed = subprocess.run([os.path.join(STAGE, 'bin', 'vgpu'), 'events'], capture_output=True, text=True,
+                                    timeout=20, check=False, env={**os.environ, 'VGPU_RUNTIME_DIR': folder})
+            same('vgpu events lists what there is, and ends', [listed.returncode] + [
+                line.split('  ')[-1].strip() for line in listed.stdout.splitlines()], [0, 'the first', 'the last'])
 
 
 def check_samples(fake):
@@ -105,6 +150,7 @@ def check_samples(fake):
     sample = reader.events('sample')[0][2]
     ok('a sample has its time, the GPUs and the tenants',
        len(sample['gpus']) == 2 and len(sample['tenants']) == 3 and sample['unix_ms'] > 10**12)
+    same('as many as are connected are counted', readers_become(fake, 1), 1)
     ok('what is not known is null in it', sample['gpus'][1]['busy_percent'] is None)
     reader.connection.close()
     head = fake.ask('HEAD', '/api/v1/events')
@@ -161,8 +207,22 @@ def check_limit(fake):
     same('whose place is free when one goes', last.status, 200)
 
 
+def check_overtaken(fake):
+    """One that reads again, but too late: the events have gone past it."""
+    before = fake.metric('vgpu_event_readers_dropped_total')
+    reader = Reader(subscribe(fake))
+    for _ in range(20):
+        fake.say('events 1000')
+    reader.read_until(lambda text: False)
+    ok('a reader that fell behind is told so and sent away',
+       reader.is_closed and reader.text.split('\n\n')[-2].startswith(': gap: you were too slow'), reader.text[-200:])
+    same('which is counted once', fake.metric('vgpu_event_readers_dropped_total'), before + 1)
+    reader.connection.close()
+
+
 def check_slow(fake):
     """One that takes nothing: the socket's buffers fill, and it is closed after the idle time."""
+    before = fake.metric('vgpu_event_readers_dropped_total')
     lazy = subscribe(fake, '?samples_hz=10')
     hung_up = select.poll()
     hung_up.register(lazy, 0)
@@ -173,15 +233,21 @@ def check_slow(fake):
     measured(f'a reader that does not read is sent away after {time.monotonic() - begin:.1f} s (idle time: 2)')
     ok('a reader that does not read is sent away', is_closed)
     lazy.close()
+    same('which is counted', fake.metric('vgpu_event_readers_dropped_total'), before + 1)
 
 
 with Fake() as server:
     check_order(server)
     check_samples(server)
 with Fake() as server:
+    server.say('events 3')
+    check_finite(server)
+check_command()
+with Fake() as server:
     check_many(server)
 with Fake() as server:
     check_limit(server)
+    check_overtaken(server)
     check_slow(server)
 with Fake() as server:
     held = [Reader(subscribe(server, '?samples_hz=10')) for _ in range(20)]

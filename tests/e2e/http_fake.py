@@ -21,10 +21,14 @@ OPERATOR = 'operator-token-0123456789'
 READER = 'reader-token-0123456789'
 POD = 'pod-token-0123456789-abcdef'
 EXPIRED = 'expired-token-0123456789'
+OTHER_POD = 'other-pod-token-0123456789'
+EXPIRED_POD = 'expired-pod-token-0123456789'
 TOKENS = f"""# for tests
 {OPERATOR} operator
 {READER} reader expires=2999-01-01T00:00:00Z
 {POD} pod default/worker-1
+{OTHER_POD} pod default/worker-2
+{EXPIRED_POD} pod default/worker-1 expires=2020-01-01T00:00:00Z
 {EXPIRED} operator expires=2020-01-01T00:00:00Z
 """
 
@@ -127,6 +131,11 @@ class Fake:
                 self.process.kill()
                 self.process.wait()
         return self.process.returncode, time.monotonic() - begin
+
+    def metric(self, name):
+        """The value of a metric of the node's."""
+        lines = self.ask('GET', '/metrics').body.decode().splitlines()
+        return next(float(line.split()[1]) for line in lines if line.startswith(name + '{'))
 
     def memory_kib(self):
         with open(f'/proc/{self.process.pid}/status') as file:

@@ -27,7 +27,7 @@ def check_methods(fake):
     ok('405 is a problem', wrong.is_problem)
     for method in ('BREW', 'get', 'CONNECT', 'TRACE'):
         same(f'{method} is 405', fake.ask(method, '/healthz').status, 405)
-    for path in ('/', '/api/v1', '/api/v1/', '/healthz/', '//healthz', f'{TENANTS}/', f'{TENANTS}/a/b',
+    for path in ('/index.html', '/api/v1', '/api/v1/', '/healthz/', '//healthz', f'{TENANTS}/', f'{TENANTS}/a/b',
                  f'{TENANTS}/alpha%2Fexplain', '/api/v1/../../healthz'):
         status = fake.ask('GET', path).status
         ok(f'{path} is not there', status in (400, 404), status)
@@ -105,11 +105,14 @@ def check_changes(fake):
     same('nor thawing', fake.ask('POST', f'{TENANTS}/alpha/thaw', token=OPERATOR).status, 501)
     explained = fake.ask('GET', f'{TENANTS}/alpha/explain').json()
     ok('an explanation has sentences', len(explained['gpus'][0]['sentences']) > 3)
-    for level in ('debug', 'warn'):
+    for level in ('warn,http=debug', 'info'):
         same(f'the log is set to {level}', fake.ask('PUT', '/api/v1/log-level', {'level': level},
                                                      token=OPERATOR).status, 204)
         same('and says so', fake.ask('GET', '/api/v1/log-level').json(), {'level': level})
-    same('no level is refused', fake.ask('PUT', '/api/v1/log-level', {'level': 'loud'}, token=OPERATOR).status, 400)
+    refused = fake.ask('PUT', '/api/v1/log-level', {'level': 'info,http=loud'}, token=OPERATOR)
+    same('what is no level is refused', refused.status, 400)
+    ok('with the reason', "'loud' is no level" in refused.json()['detail'], refused.json())
+    same('and all stays as it was', fake.ask('GET', '/api/v1/log-level').json(), {'level': 'info'})
 
 
 def check_callers(fake):

@@ -66,7 +66,7 @@ ok "is orphaned, too" wait_for 5 has_state a orphaned
 
 # Its state is of another version.
 cp "$VGPU_RUNTIME_DIR/tenants/a/state" "$TMP/state"
-printf '\002' | dd of="$VGPU_RUNTIME_DIR/tenants/a/state" bs=1 seek=4 conv=notrunc 2>/dev/null
+printf '\377\377' | dd of="$VGPU_RUNTIME_DIR/tenants/a/state" bs=1 seek=4 conv=notrunc 2>/dev/null
 refused 'another version' vgpu run --adopt a
 refused 'another version' vgpu ps a
 cp "$TMP/state" "$VGPU_RUNTIME_DIR/tenants/a/state"

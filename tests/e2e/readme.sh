@@ -8,6 +8,10 @@ cd "$TMP" || exit 1
 for program in train.py other.py; do
     echo 'import signal; signal.pause()' >"$program"
 done
+# With a daemon, which the last of them need and the others find.
+vgpu-hypervisor --api-listen-addr '' 2>daemon.log &
+DAEMON=$!
+wait_for 10 test -S "$VGPU_RUNTIME_DIR/api"
 grep '^\$ vgpu ' "$ROOT/README.md" | sed 's/^\$ //; s/ *#.*//' >commands
 at_least "commands in README.md" "$(wc -l <commands)" 5
 while read -r command; do
@@ -28,4 +32,6 @@ is "vgpu set had its effect: compute" "$(ps_get name=a.gpus.0.compute_limit_perc
 kill -TERM $PIDS
 ok "both tenants end with their commands" wait_for 5 is_no_tenant a
 ok "and leave nothing" wait_for 5 is_no_tenant b
+kill -TERM $DAEMON
+ok "the daemon ends with status 0" wait "$DAEMON"
 done_testing

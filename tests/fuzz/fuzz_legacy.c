@@ -54,7 +54,7 @@ static void ask_all(const struct legacy_view *view, const struct legacy_body *bo
     const struct legacy_order order = {text, *body}, own = {"worker_1", *body};
     struct legacy_command command;
     json_t *json = NULL;
-    int32_t pid;
+    struct legacy_stream_key key;
     int status;
 
     status = legacy_api_pod(view, text, &json);
@@ -65,7 +65,7 @@ static void ask_all(const struct legacy_view *view, const struct legacy_body *bo
     check(status, json, false);
     status = legacy_api_trap(view, body, &json);
     check(status, json, false);
-    status = legacy_limiter_events(view, text, &pid, &json);
+    status = legacy_limiter_events(view, text, &key, &json);
     check(status, json, true);
     status = legacy_limiter_result(view, body, &json);
     check(status, json, true);

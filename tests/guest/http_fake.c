@@ -1,6 +1,7 @@
 /*
- * The HTTP server over a backend of its own making: two GPUs and three tenants, one of which has
- * values that nobody knows. Protocol tests talk to it without a daemon.
+ * The HTTP server, with the pages and the metrics, over a backend of its own making: two GPUs and
+ * three tenants, one of which has values that nobody knows. Protocol tests talk to it without a
+ * daemon.
  *
  *     http_fake [--tokens FILE] ADDRESS...     listens, says "port N" a TCP address, then "ready"
  *     http_fake --routes                       prints METHOD PATH of each route
@@ -12,6 +13,9 @@
  *     fault TEXT       the snapshots have a fault from now on; without TEXT: none any more
  *     stall            no new snapshots; `go on` makes them again
  *     hold             requests are not done; `release` does those that were held
+ *     join TENANT PID  a tenant with so many more: without PID, one that has no processes yet
+ *     leave PID        a process has ended; `leave` alone: all such tenants have
+ *     requests         says how many were posted so far, instead of "done"
  *     stop             the server is stopped, "stopped" is said, and the program ends
  *
  * Its end of stdin is `stop`, too.
@@ -19,10 +23,14 @@
 #include "hypervisor/api_routes.h"
 #include "hypervisor/backend.h"
 #include "hypervisor/event_log.h"
+#include "hypervisor/http_pages.h"
 #include "hypervisor/http_request.h"
 #include "hypervisor/http_server.h"
+#include "hypervisor/legacy_routes.h"
+#include "hypervisor/metrics_own.h"
 #include "hypervisor/request.h"
 #include "hypervisor/snapshot.h"
+#include "hypervisor/tenant_pod.h"
 #include "hypervisor/token_file.h"
 #include "supervisor/verdict.h"
 #include "utils/clock.h"
@@ -38,7 +46,14 @@
 #include <unistd.h>
 
 #define HELD_MAX    64
+#define MEMBERS_MAX 64
 #define SNAPSHOT_MS 100
+
+/* A process that has joined a tenant; the pid 0: the tenant alone. */
+struct member {
+    char tenant[64];
+    int32_t pid;
+};
 
 static struct {
     pthread_mutex_t lock;
@@ -48,6 +63,10 @@ static struct {
     bool is_stalled, is_holding;
     struct request *held[HELD_MAX];
     size_t held_count;
+    uint32_t posted_count;
+    struct member members[MEMBERS_MAX];
+    size_t member_count;
+    struct legacy_routes *legacy;
     struct backend backend;
 } fake = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -105,12 +124,61 @@ static void fill_tenant(struct snapshot_tenant *tenant, uint32_t i)
     tenant->processes[0].memory_bytes[0] = 12345;
 }
 
-static struct snapshot *make_snapshot(void)
+static bool is_first_of_tenant(size_t member)
 {
-    struct snapshot *snapshot = snapshot_new(3);
+    for (size_t i = 0; i < member; i++)
+        if (str_equals(fake.members[i].tenant, fake.members[member].tenant))
+            return false;
+    return true;
+}
+
+/* A tenant that somebody joined: an operator's, half of whose memory is used. */
+static void fill_joined(struct snapshot_tenant *tenant, const char *name)
+{
+    (void)str_format(tenant->name, sizeof(tenant->name), "%s", name);
+    tenant->uid = geteuid();
+    tenant->state = SNAPSHOT_RUNNING;
+    tenant->share_count = 1;
+    tenant->shares[0] = (struct snapshot_share){.memory_limit_bytes = UINT64_C(8) << 30,
+                                                .memory_used_bytes = UINT64_C(4) << 30,
+                                                .cap_milli_percent = 30000,
+                                                .priority = REGION_HIGH,
+                                                .weight = 100};
+    tenant->processes = calloc(MEMBERS_MAX, sizeof(*tenant->processes));
+    if (!tenant->processes)
+        abort();
+    for (size_t i = 0; i < fake.member_count; i++)
+        if (fake.members[i].pid && str_equals(fake.members[i].tenant, name))
+            tenant->processes[tenant->process_count++].pid = fake.members[i].pid;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    const struct snapshot_tenant *left = a, *right = b;
+
+    return strcmp(left->name, right->name);
+}
+
+static struct snapshot *make_tenants(void)
+{
+    struct snapshot *snapshot = snapshot_new(3 + (uint32_t)fake.member_count);
 
     if (!snapshot)
         abort();
+    for (uint32_t i = 0; i < 3; i++)
+        fill_tenant(&snapshot->tenants[i], i);
+    snapshot->tenant_count = 3;
+    for (size_t i = 0; i < fake.member_count; i++)
+        if (is_first_of_tenant(i))
+            fill_joined(&snapshot->tenants[snapshot->tenant_count++], fake.members[i].tenant);
+    qsort(snapshot->tenants, snapshot->tenant_count, sizeof(*snapshot->tenants), compare_names);
+    return snapshot;
+}
+
+static struct snapshot *make_snapshot(void)
+{
+    struct snapshot *snapshot = make_tenants();
+
     snapshot->sequence = ++fake.sequence;
     snapshot->taken_ns = clock_now_ns();
     snapshot->taken_unix_ms = clock_unix_ms();
@@ -119,8 +187,6 @@ static struct snapshot *make_snapshot(void)
     snapshot->gpu_count = 2;
     for (uint32_t i = 0; i < 2; i++)
         fill_gpu(&snapshot->gpus[i], i);
-    for (uint32_t i = 0; i < 3; i++)
-        fill_tenant(&snapshot->tenants[i], i);
     snapshot->foreign_count = 1;
     snapshot->foreign[0] = (struct snapshot_foreign){
         .pid = 99, .comm = "stranger", .uid = 5, .memory_bytes = SNAPSHOT_UNKNOWN};
@@ -142,6 +208,8 @@ static void renew_snapshot(void)
     if (!fake.is_stalled) {
         fake.snapshot = make_snapshot();
         snapshot_release(before);
+        if (fake.legacy)
+            legacy_routes_prune(fake.legacy, fake.snapshot);
     }
     (void)pthread_mutex_unlock(&fake.lock);
 }
@@ -177,6 +245,7 @@ static void explain(struct request *request)
                                             .duty_milli_percent = MESSAGE_UNKNOWN,
                                             .slice_us = 2000,
                                             .window_ns = 100 * NS_PER_MS,
+                                            .planned_ns = 1,
                                             .balance_ns = -5,
                                             .tenant_count = 2,
                                             .neighbour_count = 1};
@@ -217,11 +286,17 @@ static void finish(struct request *request)
 static void post(void *context, struct request *request)
 {
     (void)pthread_mutex_lock(&fake.lock);
+    fake.posted_count++;
     if (fake.is_holding && fake.held_count < HELD_MAX)
         fake.held[fake.held_count++] = request;
     else
         finish(request);
     (void)pthread_mutex_unlock(&fake.lock);
+}
+
+static void fill_own(void *context, struct metrics_own *own)
+{
+    own->samples = 7;
 }
 
 static void release_held(void)
@@ -250,8 +325,59 @@ static void set(bool *flag, bool value)
     (void)pthread_mutex_unlock(&fake.lock);
 }
 
+static void join(char *words)
+{
+    struct member *member = &fake.members[fake.member_count];
+    char *space = strchr(words, ' ');
+    uint64_t pid = 0;
+
+    if (space)
+        *space = '\0';
+    if (fake.member_count == MEMBERS_MAX ||
+        !str_format(member->tenant, sizeof(member->tenant), "%s", words) ||
+        (space && parse_u64(&pid, space + 1, 1, INT32_MAX, NULL) < 0))
+        abort();
+    member->pid = (int32_t)pid;
+    fake.member_count++;
+}
+
+static void leave(const char *word)
+{
+    size_t kept = 0;
+    uint64_t pid = 0;
+
+    if (*word && parse_u64(&pid, word + 1, 1, INT32_MAX, NULL) < 0)
+        abort();
+    for (size_t i = 0; *word && i < fake.member_count; i++)
+        if (fake.members[i].pid != (int32_t)pid)
+            fake.members[kept++] = fake.members[i];
+    fake.member_count = kept;
+}
+
+/* What the legacy routes' tests have happen; false: it is none of these. */
+static bool obey_for_pods(char *line)
+{
+    if (str_starts_with(line, "join "))
+        join(line + strlen("join "));
+    else if (str_starts_with(line, "leave"))
+        leave(line + strlen("leave"));
+    else
+        return false;
+    return true;
+}
+
+static bool say_requests(void)
+{
+    uint32_t count;
+
+    (void)pthread_mutex_lock(&fake.lock);
+    count = fake.posted_count;
+    (void)pthread_mutex_unlock(&fake.lock);
+    return printf("%u\n", count) > 0;
+}
+
 /* False: the program ends. */
-static bool obey(const char *line)
+static bool obey(char *line)
 {
     uint64_t count;
 
@@ -270,7 +396,9 @@ static bool obey(const char *line)
         set(&fake.is_holding, true);
     else if (str_equals(line, "release"))
         release_held();
-    else
+    else if (str_equals(line, "requests"))
+        return say_requests();
+    else if (!obey_for_pods(line))
         return false;
     renew_snapshot();
     printf("done\n");
@@ -328,9 +456,12 @@ static int start(struct http_server *server, char **arguments)
 
 int main(int count, char **arguments)
 {
+    static const struct pod_rule rule = {.name = tenant_pod_name};
     struct http_server_options options = {.idle_seconds = 2, .request_seconds = 4};
     struct http_server *server;
     struct event_log *events;
+    struct http_pages_context context = {&fake.backend, fill_own, NULL, true};
+    struct http_pages *pages;
     struct api *api;
     struct err err;
 
@@ -339,7 +470,9 @@ int main(int count, char **arguments)
         fail(&err);
     fake.backend = (struct backend){get_snapshot, post, events, NULL};
     renew_snapshot();
-    if (api_new(&api, &fake.backend, server, &err) < 0)
+    if (api_new(&api, &fake.backend, server, &err) < 0 ||
+        http_pages_new(&pages, server, &context, &err) < 0 ||
+        legacy_routes_new(&fake.legacy, &fake.backend, server, &rule, &err) < 0)
         fail(&err);
     if (count == 2 && str_equals(arguments[1], "--routes")) {
         print_routes(server);
@@ -349,6 +482,8 @@ int main(int count, char **arguments)
     }
     http_server_stop(server);
     printf("stopped\n");
+    http_pages_free(pages);
+    legacy_routes_free(fake.legacy);
     api_free(api);
     http_server_free(server);
     release_held(); /* later than the server's end, as the loop may be */

@@ -1,5 +1,6 @@
 #include "hypervisor/api_tenants.h"
 
+#include "hypervisor/log_levels.h"
 #include "hypervisor/request.h"
 #include "hypervisor/snapshot.h"
 #include "tests/harness.h"
@@ -131,9 +132,15 @@ TEST(what_is_wrong_is_named)
     CHECK_STR_EQ(err.text, "nothing is changed by this");
 }
 
+static int read_levels(struct log_levels *ret_levels, const char *body, struct err *err)
+{
+    return api_tenants_read_levels(ret_levels, body, strlen(body), err);
+}
+
 TEST(flags_and_levels_are_words)
 {
-    enum log_level level = LOG_LEVEL_ERROR;
+    struct log_levels levels;
+    struct err err;
     bool flag = false;
 
     CHECK_EQ(api_tenants_read_flag(&flag, "true", NULL), 0);
@@ -141,8 +148,13 @@ TEST(flags_and_levels_are_words)
     CHECK_EQ(api_tenants_read_flag(&flag, NULL, NULL), 0);
     CHECK_EQ(flag, false);
     CHECK_EQ(api_tenants_read_flag(&flag, "1", NULL), -EINVAL);
-    CHECK_EQ(api_tenants_read_level(&level, "{\"level\":\"debug\"}", 17, NULL), 0);
-    CHECK_EQ(level, LOG_LEVEL_DEBUG);
-    CHECK_EQ(api_tenants_read_level(&level, "{\"level\":\"loud\"}", 16, NULL), -EINVAL);
-    CHECK_EQ(api_tenants_read_level(&level, "{}", 2, NULL), -EINVAL);
+    CHECK_EQ(read_levels(&levels, "{\"level\":\"warn,http=debug\"}", NULL), 0);
+    CHECK_EQ(levels.standard, LOG_LEVEL_WARN);
+    CHECK_EQ(levels.count, 1);
+    CHECK_EQ(read_levels(&levels, "{\"level\":\"loud\"}", &err), -EINVAL);
+    CHECK_STR_EQ(err.text, "'loud' is no level: off, error, warn, info or debug");
+    CHECK_EQ(read_levels(&levels, "{}", NULL), -EINVAL);
+    CHECK_EQ(read_levels(&levels, "{\"level\":\"\"}", NULL), -EINVAL);
+    CHECK_EQ(read_levels(&levels, "{\"level\":3}", NULL), -EINVAL);
+    CHECK_EQ(read_levels(&levels, "{\"level\":\"info\",\"x\":1}", NULL), -EINVAL);
 }

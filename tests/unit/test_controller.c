@@ -1,6 +1,8 @@
 #include "tests/harness.h"
 #include "tests/unit/fake_machine.h"
 
+#include "erl/slices.h"
+#include "ipc/message.h"
 #include "rm/control.h"
 #include "supervisor/controller.h"
 #include "supervisor/gpus.h"
@@ -283,5 +285,84 @@ TEST(the_loop_may_call_anything_at_any_time)
         if (i % 7 == 0)
             controller_remove_process(at.controller, at.program.pid, -1);
     }
+    stop();
+}
+
+/* --- suspended, and why --- */
+
+TEST(a_suspended_tenant_needs_guards_and_is_taken_off)
+{
+    start();
+    controller_set_quota(at.controller, 0,
+                         &(struct controller_quota){SLICES_NO_CAP, 1, REGION_NORMAL, true});
+    CHECK(!controller_wants_armed(at.controller));
+    add_all();
+    CHECK(controller_wants_armed(at.controller));
+    controller_set_armed(at.controller, at.program.pid, true);
+    CHECK(has_disabled_after(0));
+    controller_set_quota(at.controller, 0,
+                         &(struct controller_quota){SLICES_NO_CAP, 1, REGION_NORMAL, false});
+    CHECK(!controller_wants_armed(at.controller));
+    stop();
+}
+
+TEST(the_reasons_of_a_plan_are_what_was_asked_for_and_what_came_of_it)
+{
+    struct message_explained explained;
+
+    start();
+    set_cap(30000);
+    controller_explain(at.controller, 0, &explained);
+    CHECK_EQ(explained.planned_ns, 0); /* nobody has planned yet */
+    CHECK(explained.used_milli_percent == MESSAGE_UNKNOWN);
+    CHECK_EQ(controller_add_peer(at.controller, &at.peer), 0);
+    controller_set_armed(at.controller, at.program.pid, true);
+    add_all();
+    CHECK(has_disabled_after(0));
+    controller_explain(at.controller, 0, &explained);
+    CHECK_EQ(message_check(&explained, sizeof(explained)), MESSAGE_EXPLAINED);
+    CHECK_STR_EQ(explained.uuid, at.control.gpus[0].uuid);
+    CHECK_EQ(explained.engine, REGION_ENGINE_RM);
+    CHECK_EQ(explained.cap_milli_percent, 30000);
+    CHECK_EQ(explained.cap_in_force_milli_percent, 30000);
+    CHECK_EQ(explained.weight, 1);
+    CHECK_EQ(explained.priority, REGION_NORMAL);
+    CHECK_EQ(explained.has_records, 1);
+    CHECK(explained.planned_ns > 0 && explained.planned_ns <= clock_now_ns());
+    CHECK(explained.window_ns > 0);
+    CHECK(explained.call_ns > 0);
+    CHECK_EQ(explained.is_suspended, 0);
+    stop();
+}
+
+TEST(a_gpu_that_is_not_there_is_explained_by_nothing)
+{
+    struct message_explained explained;
+
+    start();
+    controller_explain(at.controller, REGION_GPUS_MAX, &explained);
+    CHECK_EQ(message_check(&explained, sizeof(explained)), MESSAGE_EXPLAINED);
+    CHECK_STR_EQ(explained.uuid, "");
+    CHECK_EQ(explained.tenant_count, 0);
+    stop();
+}
+
+TEST(reasons_may_be_asked_for_while_the_thread_works)
+{
+    struct message_explained explained;
+    uint64_t begin_ns;
+
+    start();
+    begin_ns = clock_now_ns();
+    set_cap(10000);
+    controller_set_armed(at.controller, at.program.pid, true);
+    add_all();
+    while (fake_machine_disables() < 5) {
+        controller_explain(at.controller, 0, &explained);
+        CHECK_EQ(explained.cap_milli_percent, 10000);
+        if (!look_again(begin_ns))
+            break;
+    }
+    CHECK(fake_machine_disables() >= 5);
     stop();
 }

@@ -35,13 +35,18 @@ static void begin(void)
     CHECK_OK(event_hub_new(&fixture.hub, &fixture.backend, &err), &err);
 }
 
-static void subscribe(const char *after, const char *samples_hz)
+static void subscribe_by(const struct event_stream_words *words)
 {
     struct event_stream_start start;
     struct err err;
 
-    CHECK_OK(event_stream_parse(&start, after, samples_hz, NULL, &err), &err);
+    CHECK_OK(event_stream_parse(&start, words, &err), &err);
     CHECK_OK(event_stream_new(&fixture.stream, fixture.hub, &start, &err), &err);
+}
+
+static void subscribe(const char *after, const char *samples_hz)
+{
+    subscribe_by(&(struct event_stream_words){.after = after, .samples_hz = samples_hz});
 }
 
 static void end(void)
@@ -144,9 +149,77 @@ TEST(who_reads_too_slowly_is_sent_away)
     subscribe("0", NULL);
     CHECK_EQ(read_all(5, 4096), 0);
     add(EVENT_LOG_LENGTH + 1);
-    CHECK_EQ(read_all(6, 4096), -1);
+    CHECK_EQ(read_all(6, 4096), HTTP_STREAM_DROPPED);
     CHECK(str_starts_with(fixture.text, ": gap: you were too slow, events after 0 are lost\n\n"));
     CHECK_EQ(count_of("id: "), 0);
+    end();
+}
+
+TEST(who_asks_from_0_on_gets_what_there_is_and_has_lost_nothing)
+{
+    begin();
+    add(EVENT_LOG_LENGTH + 10);
+    subscribe("0", NULL);
+    CHECK_EQ(read_all(5, 4096), 0);
+    CHECK(str_starts_with(fixture.text, "retry: 2000\n\nid: 11\n"));
+    CHECK_EQ(count_of("\nid: "), EVENT_LOG_LENGTH);
+    CHECK_EQ(count_of("gap"), 0);
+    end();
+}
+
+TEST(one_that_does_not_follow_ends_with_the_newest_event_of_its_begin)
+{
+    begin();
+    add(3);
+    subscribe_by(&(struct event_stream_words){.follow = "false"});
+    add(2);
+    CHECK_EQ(read_all(5, 4096), HTTP_STREAM_END);
+    CHECK_EQ(count_of("\nid: "), 3);
+    fixture.stream->release(fixture.stream);
+    subscribe_by(&(struct event_stream_words){.follow = "false", .last_event_id = "4"});
+    CHECK_EQ(read_all(5, 1), HTTP_STREAM_END);
+    CHECK_EQ(count_of("\nid: "), 1);
+    fixture.stream->release(fixture.stream);
+    subscribe_by(&(struct event_stream_words){.follow = "false", .after = "5"});
+    CHECK_EQ(read_all(5, 4096), HTTP_STREAM_END);
+    CHECK_STR_EQ(fixture.text, "retry: 2000\n\n");
+    /* Of a daemon before: all that there is. */
+    fixture.stream->release(fixture.stream);
+    subscribe_by(&(struct event_stream_words){.follow = "false", .after = "77"});
+    CHECK_EQ(read_all(5, 4096), HTTP_STREAM_END);
+    CHECK(str_starts_with(fixture.text, ": gap"));
+    CHECK_EQ(count_of("\nid: "), 5);
+    end();
+}
+
+TEST(one_that_does_not_follow_ends_at_once_where_there_is_nothing)
+{
+    begin();
+    subscribe_by(&(struct event_stream_words){.follow = "false", .samples_hz = "1"});
+    CHECK_EQ(read_all(5, 4096), HTTP_STREAM_END);
+    CHECK_STR_EQ(fixture.text, "retry: 2000\n\n");
+    end();
+}
+
+TEST(one_that_does_not_follow_gets_what_is_left_of_it)
+{
+    begin();
+    add(EVENT_LOG_LENGTH);
+    subscribe_by(&(struct event_stream_words){.follow = "false"});
+    /* It has begun, and taken one. */
+    CHECK_EQ(event_stream_read(fixture.stream, fixture.text, 40, 5, &fixture.wake_ns), 40);
+    add(4);
+    CHECK_EQ(read_all(5, 4096), HTTP_STREAM_END);
+    CHECK_EQ(count_of(": gap: events after 1 are lost\n\nid: 5\n"), 1);
+    CHECK_EQ(count_of("\nid: "), EVENT_LOG_LENGTH - 4);
+    fixture.stream->release(fixture.stream);
+    /* Or nothing is left. */
+    subscribe_by(&(struct event_stream_words){.follow = "false"});
+    CHECK_EQ(event_stream_read(fixture.stream, fixture.text, 40, 5, &fixture.wake_ns), 40);
+    add(2 * EVENT_LOG_LENGTH);
+    CHECK_EQ(read_all(5, 4096), HTTP_STREAM_END);
+    CHECK_EQ(count_of("\nid: "), 0);
+    CHECK_EQ(count_of("gap"), 1);
     end();
 }
 
@@ -197,20 +270,36 @@ TEST(there_are_so_many_readers_and_no_more)
     end();
 }
 
+static int parse(struct event_stream_start *ret_start, struct event_stream_words words)
+{
+    return event_stream_parse(ret_start, &words, NULL);
+}
+
+#define WORDS(...) ((struct event_stream_words){__VA_ARGS__})
+
 TEST(the_field_wins_over_the_parameter)
 {
     struct event_stream_start start;
-    struct err err;
 
-    CHECK_OK(event_stream_parse(&start, "3", "0.1", "4", &err), &err);
+    CHECK_EQ(parse(&start, WORDS(.after = "3", .samples_hz = "0.1", .last_event_id = "4")), 0);
     CHECK_EQ(start.after, 4);
+    CHECK_EQ(start.is_finite, false);
     CHECK_EQ(start.sample_period_ns, 10 * NS_PER_SEC);
-    CHECK_OK(event_stream_parse(&start, NULL, "10", NULL, &err), &err);
+    CHECK_EQ(parse(&start, WORDS(.samples_hz = "10", .follow = "true")), 0);
     CHECK_EQ(start.has_after, false);
+    CHECK_EQ(start.is_finite, false);
     CHECK_EQ(start.sample_period_ns, NS_PER_SEC / 10);
-    CHECK_EQ(event_stream_parse(&start, "-1", NULL, NULL, &err), -EINVAL);
-    CHECK_EQ(event_stream_parse(&start, NULL, "0.09", NULL, &err), -ERANGE);
-    CHECK_EQ(event_stream_parse(&start, NULL, "10.1", NULL, &err), -ERANGE);
-    CHECK_EQ(event_stream_parse(&start, NULL, "nan", NULL, &err), -EINVAL);
-    CHECK_EQ(event_stream_parse(&start, NULL, "", NULL, &err), -EINVAL);
+}
+
+TEST(what_is_no_number_or_word_is_refused)
+{
+    struct event_stream_start start;
+
+    CHECK_EQ(parse(&start, WORDS(.after = "-1")), -EINVAL);
+    CHECK_EQ(parse(&start, WORDS(.samples_hz = "0.09")), -ERANGE);
+    CHECK_EQ(parse(&start, WORDS(.samples_hz = "10.1")), -ERANGE);
+    CHECK_EQ(parse(&start, WORDS(.samples_hz = "nan")), -EINVAL);
+    CHECK_EQ(parse(&start, WORDS(.samples_hz = "")), -EINVAL);
+    CHECK_EQ(parse(&start, WORDS(.follow = "")), -EINVAL);
+    CHECK_EQ(parse(&start, WORDS(.follow = "yes")), -EINVAL);
 }

@@ -72,6 +72,29 @@ TEST(levels_and_form_change_while_it_runs)
     end();
 }
 
+TEST(levels_that_are_set_last_until_it_is_opened_again)
+{
+    struct journal_options options = begin("info", LOG_LINE_TEXT);
+    struct log_levels levels;
+
+    CHECK_EQ(log_levels_parse(&levels, "error,test=debug", NULL), 0);
+    journal_set_levels(&levels);
+    log_debug("one");
+    log_write(LOG_LEVEL_WARN, "elsewhere", "two");
+    journal_get_levels(&levels);
+    CHECK_EQ(levels.standard, LOG_LEVEL_ERROR);
+    CHECK_EQ(levels.count, 1);
+    CHECK_EQ(journal_open(&options, NULL), 0);
+    log_debug("three");
+    journal_get_levels(&levels);
+    CHECK_EQ(levels.standard, LOG_LEVEL_INFO);
+    CHECK_EQ(levels.count, 0);
+    CHECK(strstr(content(), ": one"));
+    CHECK(!strstr(content(), "two"));
+    CHECK(!strstr(content(), "three"));
+    end();
+}
+
 TEST(a_file_that_cannot_be_opened_leaves_all_as_it_was)
 {
     struct journal_options options = begin("info", LOG_LINE_TEXT), other = options;

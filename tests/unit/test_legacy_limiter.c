@@ -14,11 +14,25 @@ static int ask_events(struct legacy_world *world, const struct legacy_caller *ca
                       json_t **ret_json)
 {
     struct legacy_view view = legacy_world_view(world, caller);
+    struct legacy_stream_key key;
     char client[32];
-    int32_t found;
 
     (void)snprintf(client, sizeof(client), "worker_%d", pid);
-    return legacy_limiter_events(&view, client, &found, ret_json);
+    return legacy_limiter_events(&view, client, &key, ret_json);
+}
+
+/* This process's own stream. */
+static struct legacy_stream_key listen_as_web(struct legacy_world *world)
+{
+    struct legacy_view view = legacy_world_view(world, &world->web);
+    struct legacy_stream_key key = {0};
+    char client[32];
+    json_t *json;
+
+    (void)snprintf(client, sizeof(client), "worker_%d", (int)getpid());
+    CHECK_EQ(legacy_limiter_events(&view, client, &key, &json), 200);
+    CHECK(json == NULL);
+    return key;
 }
 
 static int give_result(struct legacy_world *world, const struct legacy_caller *caller,
@@ -59,12 +73,10 @@ static uint32_t count_clients(struct legacy_world *world)
 static void fetch_task(struct legacy_world *world, char *ret_text, size_t size)
 {
     struct legacy_task command = {.command_id = 3, .kind = LEGACY_RESUME}, task;
-    json_t *json;
+    struct legacy_stream_key key = listen_as_web(world);
 
-    CHECK_EQ(ask_events(world, &world->web, getpid(), &json), 200);
-    CHECK(json == NULL);
     CHECK_EQ(legacy_tasks_add(world->tasks, getpid(), &command, NULL), 0);
-    CHECK_EQ(legacy_tasks_take(world->tasks, getpid(), 1, &task), 1);
+    CHECK_EQ(legacy_tasks_take(world->tasks, &key, 1, &task), 1);
     (void)snprintf(ret_text, size,
                    "{\"task_id\":\"%s\",\"client_id\":\"worker_%d\",\"success\":true,"
                    "\"result\":{\"id\":3,\"success\":true,\"message\":null},\"error\":null,"
@@ -187,40 +199,21 @@ TEST(suspend_and_resume_are_requests_for_the_tenant_of_the_process)
     struct legacy_world world;
     struct legacy_order order = make_order("worker_900", "{\"id\":7,\"kind\":\"Suspend\"}");
     struct legacy_command command;
-    struct request request = {0};
     json_t *json;
 
     legacy_world_init(&world);
     CHECK_EQ(give_command(&world, &world.operator, & order, &command, &json), 0);
     CHECK_EQ(command.request, REQUEST_SUSPEND);
     CHECK_STR_EQ(command.tenant, "train");
-    CHECK_EQ(legacy_limiter_answer(&command, &request, &json), 200);
-    CHECK(legacy_world_is(json, "{\"id\":7,\"success\":true,\"message\":\"suspended\"}"));
+    CHECK(legacy_world_is(legacy_limiter_done(&command, world.tasks, 1),
+                          "{\"id\":7,\"success\":true,\"message\":\"suspended\"}"));
     order = make_order("worker_71", "{\"id\":8,\"kind\":\"Resume\"}");
     CHECK_EQ(give_command(&world, &world.operator, & order, &command, &json), 0);
     CHECK_EQ(command.request, REQUEST_RESUME);
     CHECK_STR_EQ(command.tenant, "web");
-    CHECK_EQ(legacy_limiter_answer(&command, &request, &json), 200);
-    CHECK(legacy_world_is(json, "{\"id\":8,\"success\":true,\"message\":\"resumed\"}"));
+    CHECK(legacy_world_is(legacy_limiter_done(&command, world.tasks, 1),
+                          "{\"id\":8,\"success\":true,\"message\":\"resumed\"}"));
     legacy_world_fini(&world);
-}
-
-TEST(a_request_that_failed_is_a_problem_with_its_words)
-{
-    static const struct {
-        int error, status;
-    } cases[] = {{-ENOENT, 404}, {-EPERM, 403},  {-EINVAL, 400},    {-EOPNOTSUPP, 501},
-                 {-EAGAIN, 503}, {-ENOSPC, 500}, {-ETIMEDOUT, 504}, {-EIO, 500}};
-    struct legacy_command command = {.id = 1};
-    json_t *json;
-
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct request request = {.status = cases[i].error, .words = "why"};
-
-        CHECK_EQ(legacy_limiter_answer(&command, &request, &json), cases[i].status);
-        CHECK_STR_EQ(json_string_value(json_object_get(json, "detail")), "why");
-        CHECK(legacy_world_is_problem(json, cases[i].status));
-    }
 }
 
 TEST(health_is_answered_at_once_with_the_tenants_state)
@@ -298,12 +291,13 @@ TEST(what_is_no_command_is_refused)
     legacy_world_fini(&world);
 }
 
-TEST(who_listens_is_told_of_a_command_as_well)
+TEST(who_listens_is_told_of_a_command_once_it_is_done)
 {
     struct legacy_world world;
     char client[32];
     struct legacy_order order;
     struct legacy_command command;
+    struct legacy_stream_key key = {.pid = getpid()};
     struct legacy_task task;
     json_t *json;
 
@@ -311,12 +305,32 @@ TEST(who_listens_is_told_of_a_command_as_well)
     (void)snprintf(client, sizeof(client), "worker_%d", (int)getpid());
     order = make_order(client, "{\"id\":12,\"kind\":\"Suspend\"}");
     CHECK_EQ(give_command(&world, &world.operator, & order, &command, &json), 0);
-    CHECK_EQ(legacy_tasks_take(world.tasks, getpid(), 1, &task), -ENOENT); /* nobody listened */
-    CHECK_EQ(ask_events(&world, &world.web, getpid(), &json), 200);
-    CHECK_EQ(legacy_tasks_take(world.tasks, getpid(), 1, &task), 0);
+    json_decref(legacy_limiter_done(&command, world.tasks, 1));
+    CHECK_EQ(legacy_tasks_take(world.tasks, &key, 1, &task), -ENOENT); /* nobody listened */
+    key = listen_as_web(&world);
     CHECK_EQ(give_command(&world, &world.operator, & order, &command, &json), 0);
-    CHECK_EQ(legacy_tasks_take(world.tasks, getpid(), 1, &task), 1);
+    CHECK_EQ(legacy_tasks_take(world.tasks, &key, 1, &task), 0); /* it may be refused yet */
+    json_decref(legacy_limiter_done(&command, world.tasks, 1));
+    CHECK_EQ(legacy_tasks_take(world.tasks, &key, 1, &task), 1);
     CHECK_EQ(task.command_id, 12);
     CHECK_EQ(task.kind, LEGACY_SUSPEND);
+    legacy_world_fini(&world);
+}
+
+TEST(who_listens_is_told_of_a_question_for_its_health)
+{
+    struct legacy_order order = make_order("worker_71", "{\"id\":4,\"kind\":\"HealthCheck\"}");
+    struct legacy_world world;
+    struct legacy_command command;
+    struct legacy_stream_key key;
+    struct legacy_task task;
+    json_t *json;
+
+    legacy_world_init(&world);
+    CHECK_EQ(legacy_tasks_open(world.tasks, 71, 1, &key, NULL), 0);
+    CHECK_EQ(give_command(&world, &world.web, &order, &command, &json), 200);
+    json_decref(json);
+    CHECK_EQ(legacy_tasks_take(world.tasks, &key, 1, &task), 1);
+    CHECK_EQ(task.kind, LEGACY_HEALTH_CHECK);
     legacy_world_fini(&world);
 }

@@ -27,6 +27,18 @@ static int add(struct legacy_tasks *tasks, int32_t pid, uint64_t command_id)
     return legacy_tasks_add(tasks, pid, &command, NULL);
 }
 
+/* Opens a stream; what the tests take with. */
+static struct legacy_stream_key open_stream(struct legacy_tasks *tasks, int32_t pid,
+                                            uint64_t start_ticks)
+{
+    struct legacy_stream_key key = {0};
+    struct err err;
+
+    CHECK_OK(legacy_tasks_open(tasks, pid, start_ticks, &key, &err), &err);
+    CHECK_EQ(key.pid, pid);
+    return key;
+}
+
 static int finish(struct legacy_tasks *tasks, int32_t pid, const char *id, enum legacy_state state)
 {
     struct legacy_task answer = {.state = state, .updated_unix_ms = NOW + 1};
@@ -46,17 +58,17 @@ static void check_counts(struct legacy_tasks *tasks, int32_t pid, struct legacy_
 TEST(tasks_come_in_order_and_are_finished_once)
 {
     struct legacy_tasks *tasks = make_tasks();
+    struct legacy_stream_key five;
     struct legacy_task first, second, none;
-    struct err err;
 
-    CHECK_OK(legacy_tasks_open(tasks, 5, 1, &err), &err);
-    CHECK_EQ(legacy_tasks_take(tasks, 5, NOW, &none), 0);
+    five = open_stream(tasks, 5, 1);
+    CHECK_EQ(legacy_tasks_take(tasks, &five, NOW, &none), 0);
     CHECK_EQ(add(tasks, 5, 10), 0);
     CHECK_EQ(add(tasks, 5, 11), 0);
     check_counts(tasks, 5, (struct legacy_counts){.queued = 2});
-    CHECK_EQ(legacy_tasks_take(tasks, 5, NOW + 1, &first), 1);
-    CHECK_EQ(legacy_tasks_take(tasks, 5, NOW + 1, &second), 1);
-    CHECK_EQ(legacy_tasks_take(tasks, 5, NOW + 1, &none), 0);
+    CHECK_EQ(legacy_tasks_take(tasks, &five, NOW + 1, &first), 1);
+    CHECK_EQ(legacy_tasks_take(tasks, &five, NOW + 1, &second), 1);
+    CHECK_EQ(legacy_tasks_take(tasks, &five, NOW + 1, &none), 0);
     CHECK_EQ(first.command_id, 10);
     CHECK_EQ(second.command_id, 11);
     CHECK(strcmp(first.id, second.id) != 0);
@@ -71,15 +83,15 @@ TEST(tasks_come_in_order_and_are_finished_once)
 TEST(a_task_that_nobody_fetched_cannot_be_finished_nor_by_another_client)
 {
     struct legacy_tasks *tasks = make_tasks();
+    struct legacy_stream_key five, six;
     struct legacy_task task;
-    struct err err;
 
-    CHECK_OK(legacy_tasks_open(tasks, 5, 1, &err), &err);
-    CHECK_OK(legacy_tasks_open(tasks, 6, 1, &err), &err);
+    five = open_stream(tasks, 5, 1);
+    six = open_stream(tasks, 6, 1);
     CHECK_EQ(add(tasks, 5, 1), 0);
-    CHECK_EQ(legacy_tasks_take(tasks, 6, NOW, &task), 0);
+    CHECK_EQ(legacy_tasks_take(tasks, &six, NOW, &task), 0);
     CHECK_EQ(finish(tasks, 5, "", LEGACY_COMPLETED), -ENOENT);
-    CHECK_EQ(legacy_tasks_take(tasks, 5, NOW, &task), 1);
+    CHECK_EQ(legacy_tasks_take(tasks, &five, NOW, &task), 1);
     CHECK_EQ(finish(tasks, 6, task.id, LEGACY_COMPLETED), -ENOENT);
     CHECK_EQ(finish(tasks, 7, task.id, LEGACY_COMPLETED), -ENOENT);
     CHECK_EQ(finish(tasks, 5, task.id, LEGACY_COMPLETED), 0);
@@ -89,11 +101,12 @@ TEST(a_task_that_nobody_fetched_cannot_be_finished_nor_by_another_client)
 TEST(who_does_not_listen_has_no_queue)
 {
     struct legacy_tasks *tasks = make_tasks();
+    struct legacy_stream_key five = {.pid = 5};
     struct legacy_counts counts;
     struct legacy_task task;
 
     CHECK_EQ(add(tasks, 5, 1), -ENOENT);
-    CHECK_EQ(legacy_tasks_take(tasks, 5, NOW, &task), -ENOENT);
+    CHECK_EQ(legacy_tasks_take(tasks, &five, NOW, &task), -ENOENT);
     CHECK(!legacy_tasks_count(tasks, 5, &counts));
     legacy_tasks_free(tasks);
 }
@@ -101,19 +114,19 @@ TEST(who_does_not_listen_has_no_queue)
 TEST(what_is_not_answered_and_what_is_remembered_are_bounded)
 {
     struct legacy_tasks *tasks = make_tasks();
+    struct legacy_stream_key five;
     struct legacy_task task;
-    struct err err;
 
-    CHECK_OK(legacy_tasks_open(tasks, 5, 1, &err), &err);
+    five = open_stream(tasks, 5, 1);
     for (uint64_t i = 0; i < LEGACY_TASKS_OPEN_MAX; i++)
         CHECK_EQ(add(tasks, 5, i), 0);
     CHECK_EQ(add(tasks, 5, 0), -EAGAIN);
-    CHECK_EQ(legacy_tasks_take(tasks, 5, NOW, &task), 1);
+    CHECK_EQ(legacy_tasks_take(tasks, &five, NOW, &task), 1);
     CHECK_EQ(add(tasks, 5, 0), -EAGAIN); /* fetched is not answered */
     CHECK_EQ(finish(tasks, 5, task.id, LEGACY_COMPLETED), 0);
     for (uint64_t i = 0; i < 1000; i++) {
         CHECK_EQ(add(tasks, 5, 1000 + i), 0);
-        CHECK_EQ(legacy_tasks_take(tasks, 5, NOW, &task), 1);
+        CHECK_EQ(legacy_tasks_take(tasks, &five, NOW, &task), 1);
         CHECK_EQ(finish(tasks, 5, task.id, LEGACY_COMPLETED), 0);
     }
     CHECK_EQ(task.command_id, 1000 + 1000 - LEGACY_TASKS_OPEN_MAX); /* none was lost or turned */
@@ -127,30 +140,48 @@ TEST(what_is_not_answered_and_what_is_remembered_are_bounded)
 TEST(clients_are_bounded)
 {
     struct legacy_tasks *tasks = make_tasks();
-    struct err err;
+    struct legacy_stream_key key;
 
     for (int32_t pid = 1; pid <= LEGACY_TASKS_CLIENTS_MAX; pid++)
-        CHECK_OK(legacy_tasks_open(tasks, pid, 1, &err), &err);
-    CHECK_EQ(legacy_tasks_open(tasks, 5000, 1, &err), -ENOSPC);
-    CHECK_OK(legacy_tasks_open(tasks, 7, 1, &err), &err); /* once more is the same one */
+        (void)open_stream(tasks, pid, 1);
+    CHECK_EQ(legacy_tasks_open(tasks, 5000, 1, &key, NULL), -ENOSPC);
+    (void)open_stream(tasks, 7, 1); /* once more is the same one */
     legacy_tasks_free(tasks);
 }
 
 TEST(a_stream_that_is_opened_again_gets_what_was_not_answered)
 {
     struct legacy_tasks *tasks = make_tasks();
+    struct legacy_stream_key five;
     struct legacy_task task, again;
-    struct err err;
 
-    CHECK_OK(legacy_tasks_open(tasks, 5, 1, &err), &err);
+    five = open_stream(tasks, 5, 1);
     CHECK_EQ(add(tasks, 5, 1), 0);
-    CHECK_EQ(legacy_tasks_take(tasks, 5, NOW, &task), 1);
-    CHECK_OK(legacy_tasks_open(tasks, 5, 1, &err), &err);
-    CHECK_EQ(legacy_tasks_take(tasks, 5, NOW, &again), 1);
+    CHECK_EQ(legacy_tasks_take(tasks, &five, NOW, &task), 1);
+    five = open_stream(tasks, 5, 1);
+    CHECK_EQ(legacy_tasks_take(tasks, &five, NOW, &again), 1);
     CHECK_STR_EQ(task.id, again.id);
-    CHECK_OK(legacy_tasks_open(tasks, 5, 2, &err), &err); /* another process with its pid */
-    CHECK_EQ(legacy_tasks_take(tasks, 5, NOW, &again), 0);
+    five = open_stream(tasks, 5, 2); /* another process with its pid */
+    CHECK_EQ(legacy_tasks_take(tasks, &five, NOW, &again), 0);
     CHECK_EQ(finish(tasks, 5, task.id, LEGACY_COMPLETED), -ENOENT);
+    legacy_tasks_free(tasks);
+}
+
+TEST(a_stream_is_over_where_there_is_a_newer_one)
+{
+    struct legacy_tasks *tasks = make_tasks();
+    struct legacy_stream_key first = open_stream(tasks, 5, 1), second, third;
+    struct legacy_task task;
+
+    CHECK_EQ(add(tasks, 5, 1), 0);
+    second = open_stream(tasks, 5, 1);
+    CHECK_EQ(legacy_tasks_take(tasks, &first, NOW, &task), -ENOENT);
+    CHECK_EQ(legacy_tasks_take(tasks, &second, NOW, &task), 1);
+    third = open_stream(tasks, 5, 2); /* another process with its pid */
+    CHECK_EQ(add(tasks, 5, 2), 0);
+    CHECK_EQ(legacy_tasks_take(tasks, &second, NOW, &task), -ENOENT);
+    CHECK_EQ(legacy_tasks_take(tasks, &third, NOW, &task), 1);
+    CHECK_EQ(task.command_id, 2);
     legacy_tasks_free(tasks);
 }
 
@@ -159,7 +190,6 @@ TEST(clients_vanish_with_their_processes)
     struct legacy_tasks *tasks = make_tasks();
     struct snapshot *snapshot = snapshot_new(1);
     struct legacy_counts counts;
-    struct err err;
 
     snapshot->tenants[0].processes = calloc(1, sizeof(struct snapshot_process));
     snapshot->tenants[0].processes[0].pid = 5;
@@ -168,7 +198,7 @@ TEST(clients_vanish_with_their_processes)
     snapshot->foreign[1] = (struct snapshot_foreign){.pid = 7};
     snapshot->foreign_count = 2;
     for (int32_t pid = 4; pid < 9; pid++)
-        CHECK_OK(legacy_tasks_open(tasks, pid, 1, &err), &err);
+        (void)open_stream(tasks, pid, 1);
     legacy_tasks_prune(tasks, snapshot);
     for (int32_t pid = 4; pid < 9; pid++)
         CHECK_EQ(legacy_tasks_count(tasks, pid, &counts), pid == 5 || pid == 6);
@@ -185,10 +215,9 @@ TEST(a_listener_hears_of_what_is_new_and_of_what_has_ended)
 {
     struct legacy_tasks *tasks = make_tasks();
     struct snapshot *snapshot = snapshot_new(0);
-    struct err err;
     int calls = 0;
 
-    CHECK_OK(legacy_tasks_open(tasks, 5, 1, &err), &err);
+    (void)open_stream(tasks, 5, 1);
     legacy_tasks_listen(tasks, count_call, &calls);
     CHECK_EQ(add(tasks, 6, 1), -ENOENT);
     CHECK_EQ(calls, 0);
@@ -198,10 +227,12 @@ TEST(a_listener_hears_of_what_is_new_and_of_what_has_ended)
     CHECK_EQ(calls, 2);
     legacy_tasks_prune(tasks, snapshot); /* nobody was there any more */
     CHECK_EQ(calls, 2);
+    (void)open_stream(tasks, 5, 1); /* the stream before is over */
+    CHECK_EQ(calls, 3);
     legacy_tasks_listen(tasks, NULL, NULL);
-    CHECK_OK(legacy_tasks_open(tasks, 5, 1, &err), &err);
+    (void)open_stream(tasks, 5, 1);
     CHECK_EQ(add(tasks, 5, 1), 0);
-    CHECK_EQ(calls, 2);
+    CHECK_EQ(calls, 3);
     snapshot_release(snapshot);
     legacy_tasks_free(tasks);
 }
@@ -240,15 +271,21 @@ TEST(kinds_are_those_four_words)
     CHECK(!legacy_tasks_kind("", &kind));
 }
 
+struct taker {
+    struct legacy_tasks *tasks;
+    struct legacy_stream_key key;
+};
+
 static void *take_all(void *argument)
 {
+    struct taker *taker = argument;
     uintptr_t count = 0;
     struct legacy_task task;
 
     while (count < 1000)
-        if (legacy_tasks_take(argument, 5, NOW, &task) == 1) {
+        if (legacy_tasks_take(taker->tasks, &taker->key, NOW, &task) == 1) {
             CHECK_EQ(task.command_id, count);
-            CHECK_EQ(finish(argument, 5, task.id, LEGACY_COMPLETED), 0);
+            CHECK_EQ(finish(taker->tasks, 5, task.id, LEGACY_COMPLETED), 0);
             count++;
         }
     return NULL;
@@ -257,11 +294,12 @@ static void *take_all(void *argument)
 TEST(one_thread_adds_while_another_takes)
 {
     struct legacy_tasks *tasks = make_tasks();
-    struct err err;
+    struct taker taker;
     pthread_t thread;
 
-    CHECK_OK(legacy_tasks_open(tasks, 5, 1, &err), &err);
-    CHECK_EQ(pthread_create(&thread, NULL, take_all, tasks), 0);
+    taker.tasks = tasks;
+    taker.key = open_stream(tasks, 5, 1);
+    CHECK_EQ(pthread_create(&thread, NULL, take_all, &taker), 0);
     for (uint64_t i = 0; i < 1000;)
         if (add(tasks, 5, i) == 0)
             i++;

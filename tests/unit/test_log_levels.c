@@ -1,6 +1,7 @@
 #include "hypervisor/log_levels.h"
 
 #include "tests/harness.h"
+#include "utils/str.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -63,6 +64,38 @@ TEST(trace_of_other_programs_is_debug)
 
     CHECK_EQ(levels.standard, LOG_LEVEL_ERROR);
     CHECK_EQ(log_levels_highest(&levels), LOG_LEVEL_DEBUG);
+}
+
+/* The text that levels are printed as. */
+static const char *print(const struct log_levels *levels)
+{
+    static char text[LOG_LEVELS_TEXT_MAX];
+    struct str str;
+
+    str_init(&str, text, sizeof(text));
+    log_levels_print(levels, &str);
+    CHECK(!str.is_cut);
+    return text;
+}
+
+TEST(what_is_printed_is_read_again)
+{
+    struct log_levels levels = parse("http=trace, INFO ,x=off"), again;
+    size_t length = 0;
+    char text[2 * LOG_LEVELS_TEXT_MAX];
+
+    CHECK_STR_EQ(print(&levels), "info,http=debug,x=off");
+    again = parse(print(&levels));
+    CHECK(memcmp(&levels, &again, sizeof(levels)) == 0);
+    levels = parse("off");
+    CHECK_STR_EQ(print(&levels), "off");
+    /* The longest: names of 31 characters, as many as there may be. */
+    for (int i = 0; i < LOG_LEVELS_MAX; i++)
+        length += (size_t)snprintf(text + length, sizeof(text) - length, "%sc%030d=debug",
+                                   i ? "," : "", i);
+    levels = parse(text);
+    CHECK(str_starts_with(print(&levels), "info,"));
+    CHECK_STR_EQ(print(&levels) + strlen("info,"), text);
 }
 
 TEST(a_mistake_is_refused_as_a_whole)

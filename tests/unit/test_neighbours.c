@@ -1,8 +1,10 @@
 #include "tests/harness.h"
 
+#include "ipc/message.h"
 #include "supervisor/governor.h"
 #include "supervisor/neighbours.h"
 #include "utils/atomics.h"
+#include "utils/clock.h"
 #include "utils/str.h"
 
 #include <string.h>
@@ -200,4 +202,47 @@ TEST(our_own_quota_is_bounded_as_well)
     at.input.quota = (struct controller_quota){UINT32_MAX, UINT32_MAX, REGION_LOW, false};
     (void)plan();
     CHECK_EQ(at.plan.cap_milli_percent, SLICES_NO_CAP);
+}
+
+/* --- as they are described --- */
+
+TEST(neighbours_are_described_with_their_names_and_facts)
+{
+    struct region_facts facts = {.cap_milli_percent = 20000,
+                                 .weight = 5,
+                                 .priority = REGION_HIGH,
+                                 .group_count = 1,
+                                 .busy_group_count = 1,
+                                 .is_active = 1,
+                                 .used_milli_percent = 19000,
+                                 .updated_ns = clock_now_ns()};
+    struct message_explained explained = {.uuid = UUID};
+
+    start(30000, 2);
+    write_facts(0, &facts);
+    facts.used_milli_percent = UINT32_MAX;
+    write_facts(1, &facts);
+    memset(at.pages[0].name, 'n', sizeof(at.pages[0].name)); /* without an end */
+    neighbours_describe(&explained, at.peers, at.input.peer_count);
+    CHECK_EQ(explained.tenant_count, 3);
+    CHECK_EQ(explained.neighbour_count, 2);
+    CHECK_EQ(strlen(explained.neighbours[0].name), sizeof(explained.neighbours[0].name) - 1);
+    CHECK_EQ(explained.neighbours[0].cap_milli_percent, 20000);
+    CHECK_EQ(explained.neighbours[0].weight, 5);
+    CHECK_EQ(explained.neighbours[0].priority, REGION_HIGH);
+    CHECK_EQ(explained.neighbours[0].used_milli_percent, 19000);
+    CHECK_EQ(explained.neighbours[1].used_milli_percent, UINT32_MAX);
+}
+
+TEST(of_more_neighbours_than_a_message_holds_the_number_is_told)
+{
+    struct message_explained explained = {.uuid = UUID};
+    struct region_facts facts = {.cap_milli_percent = 1000, .weight = 1, .group_count = 1};
+
+    start(30000, MESSAGE_NEIGHBOURS_MAX + 3);
+    for (size_t i = 0; i < MESSAGE_NEIGHBOURS_MAX + 3; i++)
+        write_facts(i, &facts);
+    neighbours_describe(&explained, at.peers, at.input.peer_count);
+    CHECK_EQ(explained.tenant_count, MESSAGE_NEIGHBOURS_MAX + 4);
+    CHECK_EQ(explained.neighbour_count, MESSAGE_NEIGHBOURS_MAX);
 }

@@ -138,3 +138,27 @@ TEST(a_control_path_too_long_is_nobody_s)
     control[sizeof(control) - 1] = '\0';
     CHECK(!process_has_tenant(control));
 }
+
+/* --- signals for a tenant --- */
+
+TEST(a_signal_reaches_the_processes_of_one_tenant_alone)
+{
+    char own[64], other[64], *mine[] = {own, NULL}, *others[] = {other, NULL};
+    pid_t first, second, stranger;
+    int status;
+
+    (void)str_format(own, sizeof(own), "VGPU_CONTROL=/run/vgunit-%d/a", (int)getpid());
+    (void)str_format(other, sizeof(other), "VGPU_CONTROL=/run/vgunit-%d/ab", (int)getpid());
+    first = start_child("sh", true, mine);
+    second = start_child("sh", true, mine);
+    stranger = start_child("sh", true, others);
+    process_signal_tenant(strchr(own, '=') + 1, SIGTERM);
+    CHECK_EQ(waitpid(first, &status, 0), first);
+    CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+    CHECK_EQ(waitpid(second, &status, 0), second);
+    CHECK_EQ(kill(stranger, 0), 0);
+    CHECK_EQ(waitpid(stranger, &status, WNOHANG), 0);
+    CHECK(process_has_tenant(strchr(other, '=') + 1));
+    CHECK(!process_has_tenant(strchr(own, '=') + 1));
+    end_child(stranger);
+}

@@ -345,3 +345,108 @@ TEST(a_uuid_that_is_too_long_is_refused)
     CHECK_EQ(verdict_load(&at.runtime, uuid, DRIVER), VERDICT_NONE);
     stop();
 }
+
+/* --- the lock alone --- */
+
+TEST(a_lock_takes_what_is_there_as_it_is)
+{
+    char path[RUNTIME_PATH_MAX];
+    int fd = -1, other = -1;
+
+    start();
+    CHECK_EQ(claim("a", false, &fd), RUNTIME_CLAIMED);
+    write_state("a");
+    CHECK_EQ(runtime_lock(&at.runtime, "a", &other, NULL), RUNTIME_TAKEN);
+    close(fd);
+    CHECK_EQ(runtime_lock(&at.runtime, "a", &fd, NULL), RUNTIME_CLAIMED);
+    CHECK_EQ(runtime_path(&at.runtime, "a", "state", path, NULL), 0);
+    CHECK_EQ(access(path, F_OK), 0);
+    close(fd);
+    stop();
+}
+
+TEST(who_holds_a_lock_of_before_does_not_hold_the_name)
+{
+    int fd = -1, other = -1;
+
+    start();
+    CHECK_EQ(claim("a", false, &fd), RUNTIME_CLAIMED);
+    CHECK(runtime_holds(&at.runtime, "a", fd));
+    runtime_remove(&at.runtime, "a");
+    CHECK(!runtime_holds(&at.runtime, "a", fd));
+    CHECK_EQ(claim("a", false, &other), RUNTIME_CLAIMED); /* another's of the same name */
+    CHECK(!runtime_holds(&at.runtime, "a", fd));
+    CHECK(runtime_holds(&at.runtime, "a", other));
+    close(fd);
+    close(other);
+    stop();
+}
+
+/* --- the daemon's --- */
+
+static mode_t mode_of(const char *path)
+{
+    struct stat status;
+
+    CHECK_EQ(stat(path, &status), 0);
+    return status.st_mode & 07777;
+}
+
+static mode_t daemon_mode(void)
+{
+    return geteuid() == 0 ? 0711 : 0700;
+}
+
+TEST(others_may_pass_through_root_s_daemon_s_directories)
+{
+    char tenants[RUNTIME_PATH_MAX], tenant[RUNTIME_PATH_MAX];
+    mode_t mask = umask(077);
+    struct err err;
+    int fd = -1;
+
+    prepare();
+    CHECK_OK(runtime_open_daemon(&at.runtime, NULL, &err), &err);
+    CHECK_EQ(at.runtime.is_shared, geteuid() == 0);
+    CHECK_EQ(mode_of(at.base), daemon_mode());
+    (void)str_format(tenants, sizeof(tenants), "%s/tenants", at.base);
+    CHECK_EQ(mode_of(tenants), daemon_mode());
+    CHECK_EQ(claim("a", false, &fd), RUNTIME_CLAIMED);
+    CHECK_EQ(runtime_path(&at.runtime, "a", NULL, tenant, NULL), 0);
+    CHECK_EQ(mode_of(tenant), daemon_mode());
+    close(fd);
+    CHECK_OK(runtime_open(&at.runtime, &err), &err); /* fit for a vgpu without a daemon, too */
+    (void)umask(mask);
+    stop();
+}
+
+TEST(what_was_private_before_the_daemon_came_is_opened)
+{
+    struct err err;
+
+    start(); /* a `vgpu run` of before */
+    CHECK_EQ(mode_of(at.base), 0700);
+    CHECK_OK(runtime_open_daemon(&at.runtime, at.base, &err), &err);
+    CHECK_EQ(mode_of(at.base), daemon_mode());
+    stop();
+}
+
+TEST(a_daemon_refuses_what_others_may_read_or_write_or_own)
+{
+    struct runtime runtime;
+    struct err err;
+
+    start();
+    CHECK_EQ(chmod(at.base, 0733), 0);
+    CHECK_EQ(runtime_open_daemon(&runtime, at.base, &err), -EPERM);
+    CHECK_EQ(mode_of(at.base), 0733); /* it is not made safe behind its owner's back */
+    CHECK_EQ(chmod(at.base, 0755), 0);
+    CHECK_EQ(runtime_open_daemon(&runtime, at.base, &err), -EPERM);
+    CHECK_EQ(chmod(at.base, 0700), 0);
+    if (geteuid() == 0) {
+        CHECK_EQ(chown(at.base, 65534, 65534), 0);
+        CHECK_EQ(runtime_open_daemon(&runtime, at.base, &err), -EPERM);
+        CHECK_EQ(chown(at.base, 0, 0), 0);
+    }
+    CHECK_EQ(runtime_open_daemon(&runtime, "relative", &err), -EINVAL);
+    stop();
+}

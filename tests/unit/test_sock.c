@@ -124,3 +124,42 @@ TEST(more_descriptors_than_fit_a_message_are_not_sent)
     CHECK_EQ(sock_send(fds[0], "abc", 4, sent, ARRAY_LENGTH(sent)), -EINVAL);
     CHECK_EQ(close(fds[0]) + close(fds[1]), 0);
 }
+
+static int count_fds(void)
+{
+    int count = 0;
+
+    for (int fd = 0; fd < 1024; fd++)
+        count += fcntl(fd, F_GETFD) >= 0;
+    return count;
+}
+
+TEST(descriptors_of_an_empty_message_are_closed)
+{
+    struct sock_fds fds = {.count = 1};
+    char buffer[8];
+    int ends[2], before;
+
+    CHECK_EQ(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+    before = count_fds();
+    CHECK_EQ(sock_send(ends[0], "", 0, &ends[0], 1), 0);
+    CHECK_EQ(sock_receive(ends[1], buffer, sizeof(buffer), &fds, 0), 0);
+    CHECK_EQ(fds.count, 0);
+    CHECK_EQ(count_fds(), before);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+TEST(a_burst_of_hundreds_of_messages_finds_room)
+{
+    char message[168] = {0};
+    int ends[2], sent = 0;
+
+    CHECK_EQ(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+    sock_make_room(ends[0]);
+    while (sent < 5000 && sock_send(ends[0], message, sizeof(message), NULL, 0) == 0)
+        sent++;
+    CHECK(sent >= 500);
+    close(ends[0]);
+    close(ends[1]);
+}

@@ -120,3 +120,34 @@ TEST(who_asks_and_does_not_read_stops_nobody)
     CHECK_EQ(rc, -EAGAIN);
     stop();
 }
+
+TEST(a_tenant_is_suspended_only_where_the_scheduler_obeys)
+{
+    start();
+    at.tenant.is_suspended = 1;
+    CHECK_EQ(status_send(at.ends[0], &at.source), 0);
+    CHECK_EQ(receive(), MESSAGE_STATUS_TENANT);
+    CHECK_EQ(at.message.tenant.state, MESSAGE_SUSPENDED);
+    while (receive() != -EAGAIN)
+        ;
+    at.tenant.engine = REGION_ENGINE_MEMORY_ONLY; /* as was seen since */
+    CHECK_EQ(status_send(at.ends[0], &at.source), 0);
+    CHECK_EQ(receive(), MESSAGE_STATUS_TENANT);
+    CHECK_EQ(at.message.tenant.state, MESSAGE_RUNNING);
+    stop();
+}
+
+TEST(whose_it_is_and_whether_it_stays_is_told)
+{
+    start();
+    at.tenant.uid = 1234;
+    at.tenant.is_kept = 1;
+    at.tenant.on_loss = REGION_CLOSED;
+    CHECK_EQ(status_send(at.ends[0], &at.source), 0);
+    CHECK_EQ(receive(), MESSAGE_STATUS_TENANT);
+    CHECK_EQ(at.message.tenant.uid, 1234);
+    CHECK_EQ(at.message.tenant.is_kept, 1);
+    CHECK_EQ(at.message.tenant.on_loss, REGION_CLOSED);
+    CHECK_EQ(at.message.tenant.state, MESSAGE_RUNNING);
+    stop();
+}

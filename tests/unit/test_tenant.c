@@ -181,3 +181,76 @@ TEST(more_than_the_whole_card_is_no_part_of_it)
              -EINVAL);
     stop();
 }
+
+/* --- suspended, kept, whose --- */
+
+TEST(all_of_a_tenant_is_kept_in_its_state)
+{
+    start();
+    at.tenant.uid = 1234;
+    at.tenant.is_kept = 1;
+    at.tenant.is_suspended = 1;
+    at.tenant.supervisor_pid = 55;
+    at.tenant.supervisor_start_time = UINT64_MAX - 1;
+    CHECK_EQ(save_and_load(), 0);
+    CHECK_EQ(at.loaded.uid, 1234);
+    CHECK_EQ(at.loaded.is_kept, 1);
+    CHECK_EQ(at.loaded.is_suspended, 1);
+    CHECK_EQ(at.loaded.supervisor_pid, 55);
+    CHECK(at.loaded.supervisor_start_time == UINT64_MAX - 1);
+    stop();
+}
+
+TEST(a_new_tenant_is_its_maker_s_and_neither_kept_nor_suspended)
+{
+    start();
+    CHECK_EQ(at.tenant.uid, geteuid());
+    CHECK_EQ(at.tenant.is_kept, 0);
+    CHECK_EQ(at.tenant.is_suspended, 0);
+    CHECK_EQ(at.tenant.supervisor_pid, 0);
+    stop();
+}
+
+TEST(suspending_changes_nothing_else_and_is_taken_back)
+{
+    struct message_set set = {.fields = MESSAGE_SET_SUSPENDED, .is_suspended = 7};
+    struct tenant before;
+
+    start();
+    before = at.tenant;
+    CHECK_EQ(tenant_change(&at.tenant, &set, NULL), 0); /* whatever the mask */
+    CHECK_EQ(at.tenant.is_suspended, 1);
+    CHECK_EQ(memcmp(at.tenant.quotas, before.quotas, sizeof(before.quotas)), 0);
+    set.fields = MESSAGE_SET_WEIGHT;
+    set.weight = 3;
+    set.gpu_mask = UINT32_MAX;
+    CHECK_EQ(tenant_change(&at.tenant, &set, NULL), 0);
+    CHECK_EQ(at.tenant.is_suspended, 1);
+    set.fields = MESSAGE_SET_SUSPENDED;
+    set.is_suspended = 0;
+    CHECK_EQ(tenant_change(&at.tenant, &set, NULL), 0);
+    CHECK_EQ(at.tenant.is_suspended, 0);
+    CHECK_EQ(at.tenant.quotas[0].weight, 3);
+    stop();
+}
+
+TEST(where_the_scheduler_does_not_obey_nothing_is_suspended_and_nothing_changed)
+{
+    struct message_set set = {.fields = MESSAGE_SET_SUSPENDED | MESSAGE_SET_WEIGHT,
+                              .gpu_mask = UINT32_MAX,
+                              .weight = 9,
+                              .is_suspended = 1};
+    struct err err;
+
+    start();
+    at.tenant.engine = REGION_ENGINE_MEMORY_ONLY;
+    CHECK_EQ(tenant_change(&at.tenant, &set, &err), -EOPNOTSUPP);
+    CHECK(strstr(err.text, "suspended"));
+    CHECK_EQ(at.tenant.is_suspended, 0);
+    CHECK_EQ(at.tenant.quotas[0].weight, 1);
+    at.tenant.is_suspended = 1; /* from before that was seen: it can be resumed */
+    set.is_suspended = 0;
+    CHECK_EQ(tenant_change(&at.tenant, &set, &err), 0);
+    CHECK_EQ(at.tenant.is_suspended, 0);
+    stop();
+}

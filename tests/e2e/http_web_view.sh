@@ -1,0 +1,11 @@
+#!/bin/sh
+# timeout: 180
+# The web view in a browser, served by the HTTP server itself over made-up tenants. Needs no daemon and no GPU.
+. "$(dirname "$0")/lib.sh"
+
+if ! command -v chromium >/dev/null && ! command -v chromium-browser >/dev/null; then
+    say "there is no chromium: make deps DEV=1 brings it"
+    exit 77
+fi
+TMPDIR=$TMP PYTHONDONTWRITEBYTECODE=1 python3 "$ROOT/tests/e2e/http_web_view.py"
+exit $?

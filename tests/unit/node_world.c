@@ -1,0 +1,236 @@
+#include "tests/unit/node_world.h"
+
+#include "supervisor/process.h"
+#include "tests/harness.h"
+#include "utils/clock.h"
+#include "utils/str.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define PATIENCE_NS (10 * NS_PER_SEC)
+#define LOOK_MS     20
+
+/* What the linker calls instead, and what was there. */
+int __wrap_paths_find(const char *file, char *ret_path, size_t size, struct err *err);
+int __wrap_gpus_open(struct gpus **ret_gpus, struct err *err);
+void __wrap_gpus_close(struct gpus *gpus);
+uint32_t __wrap_gpus_count(const struct gpus *gpus);
+const struct gpus_card *__wrap_gpus_card(const struct gpus *gpus, uint32_t position);
+const char *__wrap_gpus_driver_version(const struct gpus *gpus);
+int __wrap_tenant_save(const struct tenant *tenant, const char *path, struct err *err);
+int __real_tenant_save(const struct tenant *tenant, const char *path, struct err *err);
+
+static struct node_world world;
+
+int __wrap_paths_find(const char *file, char *ret_path, size_t size, struct err *err)
+{
+    (void)file;
+    return str_format(ret_path, size, "%s", FAKE_SUPERVISOR_FILE) ? 0
+                                                                  : err_say(err, EINVAL, "long");
+}
+
+int __wrap_gpus_open(struct gpus **ret_gpus, struct err *err)
+{
+    (void)err;
+    *ret_gpus = NULL;
+    return 0;
+}
+
+void __wrap_gpus_close(struct gpus *gpus)
+{
+    (void)gpus;
+}
+
+uint32_t __wrap_gpus_count(const struct gpus *gpus)
+{
+    (void)gpus;
+    return 2;
+}
+
+const struct gpus_card *__wrap_gpus_card(const struct gpus *gpus, uint32_t position)
+{
+    static struct gpus_card cards[2];
+
+    (void)gpus;
+    for (uint32_t i = 0; i < 2; i++) {
+        (void)str_format(cards[i].uuid, sizeof(cards[i].uuid), "GPU-%u", i);
+        cards[i].nvml_index = i;
+        cards[i].memory_bytes = 80 * GIB;
+    }
+    return &cards[position];
+}
+
+const char *__wrap_gpus_driver_version(const struct gpus *gpus)
+{
+    (void)gpus;
+    return "580.1";
+}
+
+int __wrap_tenant_save(const struct tenant *tenant, const char *path, struct err *err)
+{
+    return world.is_disk_full ? err_set(err, ENOSPC, "write '%s'", path)
+                              : __real_tenant_save(tenant, path, err);
+}
+
+/* --- begin and end --- */
+
+void node_world_behave(const char *behaviour)
+{
+    CHECK_EQ(setenv("FAKE_SUPERVISOR", behaviour, 1), 0);
+}
+
+static int on_reload(void *context, struct err *err)
+{
+    (void)context;
+    world.reloads++;
+    return world.reload_status ? err_say(err, -world.reload_status, "line 7 is wrong") : 0;
+}
+
+struct node_world *node_world_start(const char *behaviour)
+{
+    struct err err;
+
+    memset(&world, 0, sizeof(world));
+    (void)str_format(world.base, sizeof(world.base), "/tmp/vgunitXXXXXX");
+    CHECK(mkdtemp(world.base) != NULL);
+    node_world_behave(behaviour);
+    world.config = (struct node_config){.runtime_dir = world.base,
+                                        .node_name = "here",
+                                        .policy = &world.policy,
+                                        .queue_ns = NS_PER_SEC,
+                                        .look_ms = LOOK_MS,
+                                        .on_reload = on_reload};
+    CHECK_OK(node_new(&world.node, &world.config, &err), &err);
+    return &world;
+}
+
+static int end_one(void *context, const char *name)
+{
+    const struct runtime *runtime = context;
+    char path[RUNTIME_PATH_MAX];
+    struct tenant tenant;
+    uint64_t start_time;
+
+    if (runtime_path(runtime, name, "state", path, NULL) == 0 &&
+        tenant_load(&tenant, path, NULL) == 0 && tenant.supervisor_pid > 0 &&
+        process_start_time(tenant.supervisor_pid, &start_time) == 0 &&
+        start_time == tenant.supervisor_start_time) {
+        (void)kill(tenant.supervisor_pid, SIGKILL);
+        (void)waitpid(tenant.supervisor_pid, NULL, 0);
+    }
+    runtime_remove(runtime, name);
+    return 0;
+}
+
+void node_world_end_node(void)
+{
+    if (!world.node)
+        return;
+    node_stop(world.node);
+    node_free(world.node);
+    world.node = NULL;
+}
+
+void node_world_stop(void)
+{
+    struct runtime runtime;
+    char tenants[RUNTIME_PATH_MAX];
+
+    node_world_end_node();
+    CHECK_EQ(runtime_at(&runtime, world.base, NULL), 0);
+    (void)runtime_each(&runtime, end_one, &runtime);
+    (void)str_format(tenants, sizeof(tenants), "%s/tenants", world.base);
+    CHECK_EQ(rmdir(tenants), 0);
+    CHECK_EQ(rmdir(world.base), 0);
+}
+
+bool node_world_wait_for(bool (*is_so)(void *context), void *context)
+{
+    uint64_t end_ns = clock_now_ns() + PATIENCE_NS;
+
+    while (!is_so(context) && clock_now_ns() < end_ns)
+        (void)uv_run(node_loop(world.node), UV_RUN_ONCE);
+    return is_so(context);
+}
+
+/* --- requests --- */
+
+static void on_done(struct request *request)
+{
+    request->context = (void *)((uintptr_t)request->context + 1);
+}
+
+struct request node_world_request(enum request_kind kind, const char *name)
+{
+    struct request request = {.kind = kind,
+                              .caller = {.uid = geteuid(), .is_operator = true},
+                              .front_fd = -1,
+                              .done = on_done,
+                              .status = 1};
+
+    (void)str_format(request.name, sizeof(request.name), "%s", name);
+    return request;
+}
+
+struct request node_world_create(const char *name, uint64_t memory_bytes)
+{
+    struct request request = node_world_request(REQUEST_CREATE, name);
+
+    request.is_kept = true;
+    request.gpu_mask = 1;
+    request.limits = (struct message_set){
+        .fields = MESSAGE_SET_MEMORY, .gpu_mask = UINT32_MAX, .memory_bytes = memory_bytes};
+    return request;
+}
+
+void node_world_post(struct request *request)
+{
+    const struct backend *backend = node_backend(world.node);
+
+    backend->post(backend->context, request);
+}
+
+uint32_t node_world_done_count(const struct request *request)
+{
+    return (uint32_t)(uintptr_t)request->context;
+}
+
+bool node_world_is_done(const struct request *request)
+{
+    return request->context != NULL;
+}
+
+static bool is_done(void *context)
+{
+    return node_world_is_done(context);
+}
+
+bool node_world_wait_done(struct request *request)
+{
+    return node_world_wait_for(is_done, request);
+}
+
+int node_world_do(struct request *request)
+{
+    node_world_post(request);
+    CHECK(node_world_wait_done(request));
+    CHECK_EQ(node_world_done_count(request), 1);
+    return request->status;
+}
+
+uint32_t node_world_count_fds(void)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    uint32_t count = 0;
+
+    while (readdir(dir))
+        count++;
+    (void)closedir(dir);
+    return count;
+}
