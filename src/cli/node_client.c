@@ -12,7 +12,7 @@
 
 #define CONNECT_MS 500
 #define ANSWER_MS  2000
-#define PATIENT_MS 1000 /* after this long a person is told what is waited for */
+#define CREATE_MS  15000 /* so long a supervisor may take to begin on a busy machine */
 #define NODE_BASE  "/run/vgpu"
 
 static struct {
@@ -121,10 +121,9 @@ int node_client_create(int fd, const struct message_create *create, int *front_f
 
     if (rc < 0)
         return err_set(err, -rc, "ask the daemon for a tenant");
-    rc = receive(fd, &packet, PATIENT_MS, err);
-    if (rc == -EAGAIN) {
-        log_warn("waiting for the daemon: it has no room for this tenant now (vgpu ps shows who "
-                 "has it)");
+    rc = receive(fd, &packet, CREATE_MS, err);
+    if (rc == MESSAGE_REPLY && packet.reply.status == -EAGAIN) {
+        log_warn("waiting for room: %s (vgpu ps shows who has it)", packet.reply.text);
         rc = receive(fd, &packet, -1, err);
     }
     if (rc < 0)

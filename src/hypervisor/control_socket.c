@@ -221,6 +221,14 @@ static void list_visible(const struct node *node, uint32_t mask, char *text, siz
         text[0] = '\0';
 }
 
+/* A word in between: the answer is still to come. */
+static void on_queued(struct request *request, const char *words)
+{
+    struct errand *errand = request->context;
+
+    reply(errand->caller, -EAGAIN, words);
+}
+
 static void on_created(struct request *request)
 {
     struct errand *errand = request->context;
@@ -255,6 +263,7 @@ static int on_create(struct caller *caller, const struct message_create *create,
     request = &errand->request;
     request->kind = REQUEST_CREATE;
     request->done = on_created;
+    request->queued = on_queued;
     request->front_fd = TAKE_FD(*front_fd);
     request->gpu_mask = create->gpu_mask;
     request->on_loss = create->on_loss == REGION_CLOSED ? REGION_CLOSED : REGION_OPEN;

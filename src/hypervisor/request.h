@@ -41,6 +41,8 @@ struct request {
     bool is_forced;    /* DELETE */
     int front_fd;      /* CREATE: becomes its supervisor's, in any case taken; -1: none */
     void (*done)(struct request *request);
+    /* CREATE, on the loop's thread: it waits for room, and why; NULL: nobody wants to know. */
+    void (*queued)(struct request *request, const char *words);
     void *context;        /* the poster's */
     struct request *next; /* the loop's */
 

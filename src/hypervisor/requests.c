@@ -114,6 +114,7 @@ static bool may_wait(const struct node *node, uid_t uid)
 
 static int wait_for_room(struct node *node, struct request *request, struct err *err)
 {
+    struct err why = *err;
     struct waiting *waiting;
 
     if (!may_wait(node, request->caller.uid))
@@ -125,6 +126,8 @@ static int wait_for_room(struct node *node, struct request *request, struct err 
     waiting->until_ns = admission_sum(clock_now_ns(), request->queue_ns);
     list_append(&node->waiting, &waiting->node);
     node_tell(node, EVENT_TENANT_QUEUED, NULL, "'%s' waits for room", request->name);
+    if (request->queued)
+        request->queued(request, why.text);
     node_changed(node);
     return 0;
 }

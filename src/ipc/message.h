@@ -48,9 +48,11 @@ enum message_type {
     MESSAGE_LIST,      /* client to the daemon: NAME for each tenant, then REPLY */
     MESSAGE_NAME,      /* daemon: a tenant's name */
     MESSAGE_SELECT,    /* client to the daemon: what follows is meant for this tenant; REPLY */
-    MESSAGE_CREATE,    /* client to the daemon: a tenant (one descriptor: its front's socket) */
-    MESSAGE_CREATED,   /* daemon: what became of it */
-    MESSAGE_RELOAD,    /* client to the daemon: read the configuration again; REPLY */
+    /* client to the daemon: a tenant (one descriptor: its front's socket); first a REPLY with
+     * -EAGAIN, where it has to wait for room */
+    MESSAGE_CREATE,
+    MESSAGE_CREATED, /* daemon: what became of it */
+    MESSAGE_RELOAD,  /* client to the daemon: read the configuration again; REPLY */
     MESSAGE_TYPE_END
 };
 

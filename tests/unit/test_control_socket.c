@@ -533,8 +533,9 @@ TEST(who_does_not_hear_its_refusal_waits_no_more_either)
     send_create(fd, "c", GIB, 100000);
     send_create(fd, "d", GIB, 100000);
     CHECK_EQ(shutdown(fd, SHUT_RD), 0); /* nothing can be sent to it any more */
-    CHECK(node_world_wait_for(has_waiters, NULL));
+    run_for_ms(20);
     CHECK(node_world_wait_for(has_no_waiters, NULL));
+    CHECK(!node_find(world->node, "c"));
     close(fd);
     close(other);
     check_service();
@@ -588,6 +589,8 @@ TEST(callers_that_are_there_when_the_daemon_ends_are_told)
     other = dial();
     CHECK_EQ(create(other, "full", 80 * GIB), 0);
     send_create(fd, "b", GIB, 100000);
+    CHECK_EQ(receive_reply(fd), -EAGAIN); /* it is told that it waits */
+    CHECK(strstr(got.reply.text, "left to guarantee"));
     CHECK(node_world_wait_for(has_waiters, NULL));
     node_world_end_node();
     CHECK_EQ(sock_receive(fd, &got, sizeof(got), NULL, 0), sizeof(got.created));
