@@ -4,7 +4,7 @@
 on_simulator "$@"
 
 commands=$(vgpu --help | sed -n 's/^  \([a-z]*\) .*/\1/p' | xargs)
-is "the commands" "$commands" 'run exec ps top explain events set burn sim doctor bench bootstrap'
+is "the commands" "$commands" 'run exec ps top explain events set reload burn sim doctor bench bootstrap'
 is "vgpu alone shows them, and is no success" "$(vgpu; echo $?)" "$(vgpu --help; echo 2)"
 ok "there is a version" sh -c 'vgpu --version | grep -qx "vgpu [0-9.]*"'
 

@@ -47,7 +47,9 @@ type_keys 'echo shell''-goes-on\n'
 ok "the shell has the terminal" wait_for 5 appears shell-goes-on
 is "the supervisor runs on" "$(ps_get name=t.state)" running
 # is_back: the shell has given it the terminal.
-is_back() { [ "$(ps -o stat= -p "$pid" | xargs)" = S+ ] && [ "$(ps -o stat= -p "$front" | xargs)" = S+ ]; }
+# In the foreground, whatever the niceness.
+waits_in_front() { ps -o stat= -p "$1" | grep -qx 'S[<N]*+ *'; }
+is_back() { waits_in_front "$pid" && waits_in_front "$front"; }
 type_keys 'fg\n'
 ok "fg continues both" wait_for 5 is_back
 type_keys 'another line\n'
