@@ -108,7 +108,7 @@ refused 1 "no tenant 'z'" vgpu exec z -- true
 # --- the queue ---
 
 background_as q vgpu run --name q --gpu 0 --memory 42GiB --queue 60 -- echo served
-ok "--queue: it says what it waits for" wait_for 10 grep -q 'no room for this tenant now' "$TMP/q.err"
+ok "--queue: it says what it waits for" wait_for 10 grep -q 'waiting for room' "$TMP/q.err"
 is "it is no tenant yet" "$(tenant_folders)" 'a b c d e f'
 refused 1 'waits for room already' vgpu run --name q -- true
 refused 1 'somebody waits for GPU 0' vgpu run --gpu 0 --memory 1GiB -- true
