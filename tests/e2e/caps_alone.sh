@@ -2,6 +2,7 @@
 # A tenant with a compute cap that is alone on its GPU gets its cap, whatever the length of its kernels.
 # timeout: 150
 . "$(dirname "$0")/lib.sh"
+plain_only
 on_simulator "$@"
 
 # row CAP KERNEL-US SECONDS [BURN-OPTION...]

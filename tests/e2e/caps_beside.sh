@@ -3,6 +3,7 @@
 # the two together nearly all of the GPU.
 # timeout: 150
 . "$(dirname "$0")/lib.sh"
+plain_only
 on_simulator "$@"
 
 # row CAP TOLERANCE KERNEL-US SECONDS [BURN-OPTION...]

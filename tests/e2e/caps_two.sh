@@ -2,6 +2,7 @@
 # Two capped tenants that are always busy get their caps, with and without a third that has none.
 # timeout: 60
 . "$(dirname "$0")/lib.sh"
+plain_only
 on_simulator "$@"
 
 # row SENTENCE FREE-TENANTS...

@@ -2,6 +2,7 @@
 # timeout: 180
 # The web view in a browser, served by the HTTP server itself over made-up tenants. Needs no daemon and no GPU.
 . "$(dirname "$0")/lib.sh"
+plain_only
 
 if ! command -v chromium >/dev/null && ! command -v chromium-browser >/dev/null; then
     say "there is no chromium: make deps DEV=1 brings it"

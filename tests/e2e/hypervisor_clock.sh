@@ -3,6 +3,7 @@
 # asked of them are as before. Nothing that vgpu decides depends on it.
 # timeout: 90
 . "$(dirname "$0")/lib.sh"
+plain_only
 on_simulator "$@"
 
 # shift SECONDS: from now on, for whoever began with the library.

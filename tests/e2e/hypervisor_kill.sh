@@ -4,6 +4,7 @@
 # back within a second of its start.
 # timeout: 150
 . "$(dirname "$0")/lib.sh"
+plain_only
 on_simulator "$@"
 
 ask="$ROOT/tests/e2e/node_ask.py"

@@ -1,6 +1,7 @@
 #!/bin/sh
 # What people ask of the daemon over HTTP costs its tenants nothing, and the daemon a bounded amount of memory.
 . "$(dirname "$0")/lib.sh"
+plain_only
 on_simulator "$@"
 
 calibrate --kernel-us 100

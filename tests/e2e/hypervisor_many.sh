@@ -3,6 +3,7 @@
 # that have ended, and answers meanwhile.
 # timeout: 150
 . "$(dirname "$0")/lib.sh"
+plain_only
 on_simulator --gpus 2 "$@"
 
 ask="$ROOT/tests/e2e/node_ask.py"

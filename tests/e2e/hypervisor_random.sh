@@ -3,6 +3,7 @@
 # leave and are changed at random: from a second after each change on, each gets what it is entitled to.
 # timeout: 150
 . "$(dirname "$0")/lib.sh"
+plain_only
 on_simulator --gpus 2 "$@"
 
 start_daemon

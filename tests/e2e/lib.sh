@@ -39,6 +39,12 @@ on_simulator() {
     [ "${VGPU_TEST_DAEMON:-}" != 1 ] || start_daemon
 }
 
+# plain_only: for tests that measure for minutes how exact or how fast the whole is: sanitizers slow down what is
+# measured, and other tests run the same code with them.
+plain_only() {
+    [ -z "${VGPU_TEST_SANITIZED:-}" ] || exit 77
+}
+
 TMP=$(mktemp -d /tmp/vgXXXXXX)
 PIDS=
 TENANTS=

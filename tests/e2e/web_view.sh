@@ -4,6 +4,7 @@
 # and that nothing in a name becomes markup. Against a pretend daemon, or the real one at VGPU_WEB_URL
 # (with VGPU_WEB_TOKEN, where it wants a token); VGPU_WEB_PICTURES is a folder for pictures of the page.
 . "$(dirname "$0")/lib.sh"
+plain_only
 
 if ! command -v chromium >/dev/null && ! command -v chromium-browser >/dev/null; then
     say "there is no chromium: make deps DEV=1 brings it"
