@@ -137,7 +137,9 @@ def header_alone(tree):
 def generated_headers(tree):
     if not tree.build:
         return []
-    return [path for path in glob.glob(f'{tree.build}/**/*.h', recursive=True) if '/stage/' not in path]
+    # The sysroot of the cross build lies there too, with headers of another machine's kernel.
+    return [path for path in glob.glob(f'{tree.build}/**/*.h', recursive=True)
+            if '/stage/' not in path and '/sysroot-' not in path]
 
 
 def formatting(tree):
