@@ -137,7 +137,10 @@ is "the daemon knows no tenant any more" "$("$ask" list)" ''
 
 # --- another user ---
 
-as_nobody() { setpriv --reuid 65534 --regid 65534 --clear-groups -- "$@"; }
+# What goes to the background is to be the program itself, and no shell around it: it has to be ended.
+NOBODY='setpriv --reuid 65534 --regid 65534 --clear-groups --'
+# shellcheck disable=SC2086 # words
+as_nobody() { $NOBODY "$@"; }
 chmod 0711 "$TMP"
 chmod 0711 "$(dirname "$VGPU_SIM_SOCKET")"
 chmod 0666 "$VGPU_SIM_SOCKET"
@@ -146,7 +149,8 @@ if [ "$(id -u)" != 0 ] || ! as_nobody test -x "$VGPU_STAGE/bin/vgpu" || [ ! -x /
     kill_daemon
     done_testing
 fi
-background_as n as_nobody vgpu run --name n --memory 2GiB --compute 20% -- "$GUESTS/memory" hold 100000000
+# shellcheck disable=SC2086 # words
+background_as n $NOBODY vgpu run --name n --memory 2GiB --compute 20% -- "$GUESTS/memory" hold 100000000
 ok "another user's vgpu run finds the daemon, too" wait_for 10 grep -q ready "$TMP/n.out"
 is "and its process is in the tenant" "$(ps_get 'name=n.processes.#')" 1
 hold root_own --compute 10%
@@ -169,6 +173,7 @@ is "nothing has changed" "$(ps_get name=n.gpus.0.compute_limit_percent)" 25.0
 ok "nor can it write into the directory of its tenant" sh -c '! "$@" 2>/dev/null' sh \
     setpriv --reuid 65534 --regid 65534 --clear-groups -- touch "$TMP/run/tenants/n/file"
 kill -TERM "$PID_n"
+ok "it ends with its command" wait_for 5 is_no_tenant n
 wait_for 5 knows_not n
 drop root_own
 
@@ -186,7 +191,8 @@ if listener.accept()[0].recv(4096):
     print('asked', flush=True)
 END
 chmod 0644 "$TMP/listen"
-background_as liar as_nobody /usr/bin/python3 "$TMP/listen" "$TMP/false/control"
+# shellcheck disable=SC2086 # words
+background_as liar $NOBODY /usr/bin/python3 "$TMP/listen" "$TMP/false/control"
 wait_for 10 grep -q ready "$TMP/liar.out"
 chmod 0711 "$TMP/false"
 chown 0 "$TMP/false"
