@@ -82,7 +82,7 @@ refused 'ead-only file system' vgpu run --name c -- true
 ok "read-only: tenants work on" works_on a
 ok "each of them" works_on b
 lines=$(wc -l <"$TMP/daemon.log")
-sleep 3
+sleep 3 # the silence of three looks is what is under test: there is nothing to wait for
 at_most "lines that the daemon writes in three seconds without a request" "$(($(wc -l <"$TMP/daemon.log") - lines))" 1
 umount "$TMP/run"
 ok "writable again, all is well" vgpu run --name c -- true
@@ -98,7 +98,7 @@ has_said_lost() { [ "$(said 'error health: gpu: GPU 1 .* is lost')" -ge 1 ]; }
 ok "the daemon says so" wait_for 15 has_said_lost
 healthz "it says so, too" 503 lost
 lines=$(said 'is lost')
-sleep 2
+sleep 2 # as above
 is "once" "$(said 'error health: gpu: GPU 1 .* is lost')" 1
 is "and nothing more about it" "$(said 'is lost')" "$lines"
 ok "a tenant goes where there is a GPU" vgpu run -- true
@@ -128,7 +128,7 @@ daemon=$!
 for i in $(seq 500); do [ ! -S "$1/run2/control" ] || break; sleep 0.02; done
 vgpu run --name n --memory 2GiB -- vgpu ps --json >"$1/nvml.out" 2>"$1/nvml.err"
 echo $? >"$1/nvml.status"
-sleep 2
+sleep 2 # it lives on: so long it has looked for NVML twice
 kill -0 $daemon && echo lives >"$1/nvml.lives"
 kill $daemon
 wait $daemon
