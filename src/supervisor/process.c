@@ -18,9 +18,15 @@
 #define SYS_pidfd_send_signal 424
 #endif
 #define STAT_SIZE        1024
-#define ENVIRON_SIZE     (256 * 1024)
+#define ENVIRON_SIZE     (6 * 1024 * 1024 + 1) /* the kernel's most for arguments and variables */
 #define FIELD_STATE      3
 #define FIELD_START_TIME 22
+#define FIELD_MEMORY     23 /* of its address space, in bytes */
+#define FIELD_ENVIRON    50 /* where it begins; the next: where it ends */
+#define YOUNGEST_SIZE    128
+#define LOOKS_MAX        4
+#define EXECUTING_LOOKS  20
+#define EXECUTING_US     50
 
 /* A field of /proc/<pid>/stat, from the third on; copied into `text`. */
 static int read_field(pid_t pid, int wanted, char *text, size_t size)
@@ -91,49 +97,129 @@ static bool has_variable(const char *content, size_t length, const char *wanted)
     return false;
 }
 
-/* One entry of /proc: whether it is a process that runs and was started with the variable. */
-static bool is_of_tenant(const char *entry, const char *wanted, char *content, pid_t *ret_pid)
+/* Whose a process is. */
+enum membership {
+    OF_OTHERS,
+    NOT_KNOWN, /* it is executing a program this instant: its variables are not in place yet */
+    OF_TENANT,
+};
+
+struct search {
+    char wanted[256];
+    char *content; /* ENVIRON_SIZE bytes */
+};
+
+static uint64_t read_number(pid_t pid, int field)
+{
+    char text[32];
+    uint64_t number;
+
+    return read_field(pid, field, text, sizeof(text)) == 0 &&
+                   parse_u64(&number, text, 0, UINT64_MAX, NULL) == 0
+               ? number
+               : 0;
+}
+
+/*
+ * No environment is shown of what has no memory (zombies, the kernel's own), of what was started with an
+ * empty one, and of what executes a program between the opening of the file and its reading, or has
+ * begun to and has not put its variables in place yet.
+ */
+static bool is_executing(pid_t pid)
+{
+    uint64_t begin = read_number(pid, FIELD_ENVIRON), end = read_number(pid, FIELD_ENVIRON + 1);
+
+    return (!begin || begin != end) && read_number(pid, FIELD_MEMORY) > 0;
+}
+
+static enum membership look_at(const struct search *search, pid_t pid)
 {
     char path[64];
     ssize_t length;
+
+    (void)str_format(path, sizeof(path), "/proc/%d/environ", (int)pid); /* fits */
+    length = file_read(path, search->content, ENVIRON_SIZE, NULL);
+    if (length < 0)
+        return OF_OTHERS; /* another user's, or gone */
+    if (length == 0)
+        return is_executing(pid) ? NOT_KNOWN : OF_OTHERS;
+    return has_variable(search->content, (size_t)length, search->wanted) && is_running(pid)
+               ? OF_TENANT
+               : OF_OTHERS;
+}
+
+/* To execute a program takes some 100 us; longer where it is read from a disk. */
+static enum membership membership(const struct search *search, pid_t pid)
+{
+    enum membership found = look_at(search, pid);
+
+    for (int i = 0; i < EXECUTING_LOOKS && found == NOT_KNOWN; i++) {
+        (void)usleep(EXECUTING_US);
+        found = look_at(search, pid);
+    }
+    return found;
+}
+
+static bool begin_search(struct search *search, const char *control)
+{
+    search->content = malloc(ENVIRON_SIZE);
+    return search->content && str_format(search->wanted, sizeof(search->wanted),
+                                         PROCESS_CONTROL_VARIABLE "=%s", control);
+}
+
+/* The next process of /proc; 0 at the end. */
+static pid_t next_process(DIR *directory)
+{
+    const struct dirent *entry;
     uint64_t pid;
 
-    if (parse_u64(&pid, entry, 1, INT32_MAX, NULL) < 0)
-        return false;
-    (void)str_format(path, sizeof(path), "/proc/%llu/environ", (unsigned long long)pid); /* fits */
-    length = file_read(path, content, ENVIRON_SIZE, NULL);
-    *ret_pid = (pid_t)pid;
-    return length > 0 && has_variable(content, (size_t)length, wanted) && is_running((pid_t)pid);
+    while ((entry = readdir(directory)))
+        if (parse_u64(&pid, entry->d_name, 1, INT32_MAX, NULL) == 0)
+            return (pid_t)pid;
+    return 0;
 }
 
-/* Calls back for each process of the tenant until that returns true, which it returns. */
-static bool visit_tenant(const char *control, bool (*visit)(pid_t pid, int number), int number)
+/* The number of the youngest process or thread there has been: the last word of this file. */
+static void read_youngest(char *text, size_t size)
 {
-    CLEANUP_FREE char *content = malloc(ENVIRON_SIZE);
-    DIR *dir = opendir("/proc");
-    struct dirent *entry;
-    char wanted[256];
-    bool is_done = false;
+    if (file_read("/proc/loadavg", text, size, NULL) < 0)
+        text[0] = '\0';
+    if (strrchr(text, ' '))
+        memmove(text, strrchr(text, ' '), strlen(strrchr(text, ' ')) + 1);
+}
+
+static bool look_once(const struct search *search)
+{
+    DIR *directory = opendir("/proc");
+    bool is_there = false;
     pid_t pid;
 
-    if (content && dir &&
-        str_format(wanted, sizeof(wanted), PROCESS_CONTROL_VARIABLE "=%s", control))
-        while (!is_done && (entry = readdir(dir)))
-            is_done = is_of_tenant(entry->d_name, wanted, content, &pid) && visit(pid, number);
-    if (dir)
-        (void)closedir(dir);
-    return is_done;
+    while (directory && !is_there && (pid = next_process(directory)))
+        is_there = membership(search, pid) != OF_OTHERS;
+    if (directory)
+        (void)closedir(directory);
+    return is_there;
 }
 
-static bool is_enough(pid_t pid, int number)
-{
-    (void)number;
-    return pid > 0;
-}
-
+/*
+ * The kernel lists all processes at the first readdir(3). One that is started afterwards, by one that has
+ * ended by the time we come to it, is not seen: a program that becomes a daemon does just that. So where
+ * anything was started meanwhile, once is not enough.
+ */
 bool process_has_tenant(const char *control)
 {
-    return visit_tenant(control, is_enough, 0);
+    char before[YOUNGEST_SIZE], after[YOUNGEST_SIZE];
+    struct search search;
+    bool is_there = false, is_sure = !begin_search(&search, control);
+
+    for (int i = 0; i < LOOKS_MAX && !is_there && !is_sure; i++) {
+        read_youngest(before, sizeof(before));
+        is_there = look_once(&search);
+        read_youngest(after, sizeof(after));
+        is_sure = strcmp(before, after) == 0;
+    }
+    free(search.content);
+    return is_there;
 }
 
 int process_signal(int pid_fd, int number)
@@ -141,21 +227,21 @@ int process_signal(int pid_fd, int number)
     return syscall(SYS_pidfd_send_signal, pid_fd, number, NULL, 0) < 0 ? -errno : 0;
 }
 
-static bool signal_one(pid_t pid, int number)
-{
-    uint64_t before, after;
-    CLEANUP_CLOSE int fd = -1;
-
-    /* The one whose variable was read, and not another that has its number since. */
-    if (process_start_time(pid, &before) < 0)
-        return false;
-    fd = process_open(pid);
-    if (fd >= 0 && process_start_time(pid, &after) == 0 && before == after)
-        (void)!process_signal(fd, number); /* it has ended, which is what was wanted */
-    return false;
-}
-
 void process_signal_tenant(const char *control, int number)
 {
-    (void)visit_tenant(control, signal_one, number);
+    DIR *directory = opendir("/proc");
+    struct search search;
+    pid_t pid;
+
+    if (begin_search(&search, control) && directory)
+        while ((pid = next_process(directory))) {
+            /* Opened before it is looked at: what is signalled has not taken the number since. */
+            CLEANUP_CLOSE int fd = process_open(pid);
+
+            if (fd >= 0 && membership(&search, pid) == OF_TENANT)
+                (void)!process_signal(fd, number); /* it has ended, which is what was wanted */
+        }
+    free(search.content);
+    if (directory)
+        (void)closedir(directory);
 }

@@ -26,7 +26,10 @@ int process_open(pid_t pid) MUST_CHECK;
 /* By a pidfd; a negative errno, -ESRCH where it has ended. */
 int process_signal(int pid_fd, int number) MUST_CHECK;
 
-/* Whether a process (not a zombie) was started with VGPU_CONTROL=<control>. */
+/*
+ * Whether a process (not a zombie) was started with VGPU_CONTROL=<control>. True as well where one is just
+ * executing a program, so that nobody can tell: ask again later.
+ */
 bool process_has_tenant(const char *control);
 
 /* A signal to each of these. */

@@ -196,7 +196,7 @@ static int on_end_asked(void *context, bool is_forced)
     log_info("tenant '%s' is ended", server->tenant.name);
     signal_all(server, SIGTERM);
     if (has_processes)
-        (void)uv_timer_start(&server->ending, on_ending, END_MS, 0); /* cannot fail */
+        (void)uv_timer_start(&server->ending, on_ending, END_MS, TICK_MS); /* cannot fail */
     look_for_end(server);
     return 0;
 }

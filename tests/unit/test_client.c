@@ -140,7 +140,7 @@ TEST(half_an_answer_is_none)
 TEST(an_answer_to_something_else_is_none)
 {
     begin();
-    at.has_nonsense = at.has_reply = true;
+    at.has_nonsense = true; /* Alone: the client may have hung up before a second message. */
     CHECK_EQ(explain(), -EPROTO);
     end();
 }

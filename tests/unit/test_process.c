@@ -3,7 +3,10 @@
 #include "supervisor/process.h"
 #include "utils/str.h"
 
+#include <dirent.h>
+#include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -11,6 +14,28 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+/* A child that forks another and ends once /proc has been listed, but not yet looked through. */
+static struct {
+    pid_t parent;
+    int go;
+} late;
+
+/* In the place of libc's: the kernel lists /proc at the first call. */
+struct dirent *readdir(DIR *directory)
+{
+    struct dirent *(*next)(DIR *);
+    struct dirent *entry;
+
+    *(void **)&next = dlsym(RTLD_NEXT, "readdir64");
+    entry = next(directory);
+    if (late.parent) {
+        CHECK_EQ(write(late.go, "\n", 1), 1);
+        CHECK_EQ(waitpid(late.parent, NULL, 0), late.parent);
+        late.parent = 0;
+    }
+    return entry;
+}
 
 /* Says its word once it is what it is to be, and waits for its end. */
 static pid_t start_child(const char *name, bool has_exec, char **environment)
@@ -128,6 +153,87 @@ TEST(a_tenant_s_processes_are_found_by_what_they_were_started_with)
         CHECK_EQ(errno, EINTR);
     CHECK(!process_has_tenant(control)); /* a zombie has no work any more */
     CHECK_EQ(waitpid(child, NULL, 0), child);
+}
+
+/* As `start_child`, of this test's tenant, with what the shell is to do, and two descriptors at 8 and 9. */
+static pid_t start_shell(const char *control, const char *script, int eight, int nine)
+{
+    char variable[80], text[80];
+    char *const environment[] = {text, variable, NULL};
+    char *const arguments[] = {(char *)(uintptr_t) "sh", (char *)(uintptr_t) "-c",
+                               (char *)(uintptr_t)script, NULL};
+    pid_t child;
+
+    (void)str_format(variable, sizeof(variable), PROCESS_CONTROL_VARIABLE "=%s", control);
+    (void)str_format(text, sizeof(text), "X=%s", script);
+    child = fork();
+    if (child == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        (void)dup2(eight, 8);
+        (void)dup2(nine, 9);
+        (void)execve("/bin/sh", arguments, environment);
+        _exit(99);
+    }
+    CHECK(child > 0);
+    return child;
+}
+
+TEST(a_process_that_becomes_a_daemon_while_one_looks_is_found)
+{
+    int go[2], stay[2];
+    char control[64];
+
+    (void)str_format(control, sizeof(control), "/tmp/vgunit-%d/daemon", (int)getpid());
+    CHECK_EQ(pipe2(go, O_CLOEXEC), 0);
+    CHECK_EQ(pipe2(stay, O_CLOEXEC), 0);
+    late.go = go[1];
+    late.parent = start_shell(control, "read x <&9; cat <&8 9<&- >/dev/null &", stay[0], go[0]);
+    CHECK(process_has_tenant(control));
+    CHECK_EQ(late.parent, 0);
+    close(stay[1]);
+    close(stay[0]);
+    while (process_has_tenant(control))
+        (void)usleep(1000);
+    close(go[0]);
+    close(go[1]);
+}
+
+TEST(a_process_that_executes_one_program_after_another_is_there_all_the_time)
+{
+    char control[64];
+    pid_t child;
+
+    (void)str_format(control, sizeof(control), "/tmp/vgunit-%d/exec", (int)getpid());
+    child = start_shell(control, "exec /bin/sh -c \"$X\"", STDIN_FILENO, STDIN_FILENO);
+    while (!process_has_tenant(control))
+        (void)usleep(1000);
+    for (int i = 0; i < 300; i++)
+        CHECK(process_has_tenant(control));
+    end_child(child);
+    CHECK(!process_has_tenant(control));
+}
+
+TEST(a_tenant_s_word_is_found_behind_a_megabyte_of_others)
+{
+    enum { COUNT = 12, SIZE = 100 * 1024 };
+    char control[64], variable[80], *environment[COUNT + 2] = {NULL};
+    pid_t child;
+
+    (void)str_format(control, sizeof(control), "/tmp/vgunit-%d/large", (int)getpid());
+    (void)str_format(variable, sizeof(variable), PROCESS_CONTROL_VARIABLE "=%s", control);
+    for (int i = 0; i < COUNT; i++) {
+        environment[i] = malloc(SIZE);
+        CHECK(environment[i]);
+        memset(environment[i], 'x', SIZE);
+        environment[i][1] = '=';
+        environment[i][SIZE - 1] = '\0';
+    }
+    environment[COUNT] = variable;
+    child = start_child("child", true, environment);
+    CHECK(process_has_tenant(control));
+    end_child(child);
+    for (int i = 0; i < COUNT; i++)
+        free(environment[i]);
 }
 
 TEST(a_control_path_too_long_is_nobody_s)
