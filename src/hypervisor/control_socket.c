@@ -6,14 +6,17 @@
 #include "hypervisor/requests.h"
 #include "hypervisor/waiting.h"
 #include "ipc/message.h"
+#include "utils/clock.h"
 #include "utils/log.h"
 #include "utils/parse.h"
 #include "utils/sock.h"
 #include "utils/str.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -25,11 +28,13 @@
 #define ERRANDS_MAX     16  /* questions of one connection that wait */
 #define MESSAGES_A_TURN 16
 #define PROBE_MS        200
+#define LOCK_TRIES      50 /* a daemon that was killed may still be ending */
+#define LOCK_RETRY_NS   (20 * NS_PER_MS)
 
 struct control_socket {
     struct node *node;
     char path[RUNTIME_PATH_MAX];
-    int fd;
+    int fd, lock_fd;
     uv_poll_t listener;
     uv_timer_t pause;
     int open_handles;
@@ -445,6 +450,27 @@ static bool is_served(const char *path)
     return !rc || rc == -EAGAIN || rc == -EACCES;
 }
 
+/* Two that start at the same instant find nobody who serves: the one with the lock goes on. */
+static int lock_place(struct control_socket *socket, struct err *err)
+{
+    char path[RUNTIME_PATH_MAX];
+    int rc = -1;
+
+    if (!str_format(path, sizeof(path), "%s/daemon.lock", socket->node->runtime.base))
+        return err_say(err, ENAMETOOLONG, "'%s' is too long", socket->node->runtime.base);
+    socket->lock_fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (socket->lock_fd < 0)
+        return err_set(err, errno, "open '%s'", path);
+    for (int i = 0; i < LOCK_TRIES && rc < 0 && !is_served(socket->path); i++) {
+        if (i)
+            clock_sleep_until_ns(clock_now_ns() + LOCK_RETRY_NS);
+        rc = flock(socket->lock_fd, LOCK_EX | LOCK_NB);
+        if (rc < 0 && errno != EWOULDBLOCK)
+            return err_set(err, errno, "lock '%s'", path);
+    }
+    return rc < 0 ? err_say(err, EADDRINUSE, "another daemon serves '%s'", socket->path) : 0;
+}
+
 int control_socket_new(struct control_socket **ret_socket, struct node *node, struct err *err)
 {
     struct control_socket *socket = calloc(1, sizeof(*socket));
@@ -454,12 +480,13 @@ int control_socket_new(struct control_socket **ret_socket, struct node *node, st
         return err_set(err, ENOMEM, "allocate the control socket");
     socket->node = node;
     socket->fd = -1;
+    socket->lock_fd = -1;
     list_init(&socket->head);
     if (!str_format(socket->path, sizeof(socket->path), "%s/control", node->runtime.base))
         rc = err_say(err, ENAMETOOLONG, "'%s' is too long for a socket", node->runtime.base);
-    else if (is_served(socket->path))
-        rc = err_say(err, EADDRINUSE, "another daemon serves '%s'", socket->path);
     else
+        rc = lock_place(socket, err);
+    if (!rc)
         rc = sock_listen(&socket->fd, socket->path, err);
     /* Everybody may ask: what they are given is decided by who they are. */
     if (!rc && node->runtime.is_shared && chmod(socket->path, 0666) < 0)
@@ -468,6 +495,7 @@ int control_socket_new(struct control_socket **ret_socket, struct node *node, st
         rc = err_say(err, EIO, "watch '%s'", socket->path);
     if (rc < 0) {
         attr_close(&socket->fd);
+        attr_close(&socket->lock_fd);
         free(socket);
         return rc;
     }
@@ -487,6 +515,7 @@ static void on_part_closed(uv_handle_t *handle)
     if (--socket->open_handles)
         return;
     attr_close(&socket->fd);
+    attr_close(&socket->lock_fd);
     free(socket);
 }
 

@@ -20,6 +20,7 @@
 #define FAILING_MS    2000 /* between the starts of supervisors that end at once */
 #define FAILURES_MOST 3u
 #define SHORT_MOST    10u /* killed from outside, that many in a row */
+#define SHORT_MS      500 /* then between two starts: caps are to be back within a second */
 #define SHORT_LIFE_NS NS_PER_SEC
 #define SILENCE_NS    (TALK_ANSWER_MS * NS_PER_MS)
 #define BEGINNING_NS  (5 * NS_PER_SEC) /* until a supervisor's first word, on a busy machine */
@@ -322,16 +323,23 @@ bool keeper_has_name(const struct keeper *keeper)
            access(state, F_OK) == 0;
 }
 
-/* Those that live for a moment only are not started all the time. */
-static bool is_failing(const struct keeper *keeper)
+/* Those that live for a moment only are not started all the time. 0: at once. */
+static uint64_t delay_ms(const struct keeper *keeper)
 {
-    return (keeper->failures >= FAILURES_MOST || keeper->short_lives >= SHORT_MOST) &&
-           clock_now_ns() - keeper->started_ns < SHORT_LIFE_NS;
+    uint64_t age_ms = (clock_now_ns() - keeper->started_ns) / NS_PER_MS;
+    uint64_t between_ms = 0;
+
+    if (keeper->failures >= FAILURES_MOST)
+        between_ms = FAILING_MS;
+    else if (keeper->short_lives >= SHORT_MOST)
+        between_ms = SHORT_MS;
+    return between_ms > age_ms ? between_ms - age_ms : 0;
 }
 
 static void judge(struct keeper *keeper)
 {
     struct err err;
+    uint64_t delay;
 
     if (keeper->is_observed) {
         end(keeper, 0);
@@ -368,8 +376,9 @@ static void judge(struct keeper *keeper)
         keeper->state = SNAPSHOT_ORPHANED;
         keeper->config->on_lost(keeper->config->context, keeper);
     }
-    if (is_failing(keeper))
-        judge_soon(keeper, FAILING_MS);
+    delay = delay_ms(keeper);
+    if (delay)
+        judge_soon(keeper, delay);
     else
         replace(keeper);
 }

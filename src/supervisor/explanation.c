@@ -149,7 +149,7 @@ static void write_use(const struct message_explained *explained, struct str *tex
     bool has_use = explained->used_milli_percent != MESSAGE_UNKNOWN;
     bool has_duty = explained->duty_milli_percent != MESSAGE_UNKNOWN;
 
-    if (!explained->is_active)
+    if (!explained->is_active && !explained->is_suspended)
         str_add(text, "It has had no work within the last half second: nobody makes room for it "
                       "until it has.\n");
     if (!has_use && !has_duty)
@@ -209,6 +209,8 @@ static void write_budget(const struct message_explained *explained, struct str *
     uint64_t balance_ns =
         is_debt ? 0 - (uint64_t)explained->balance_ns : (uint64_t)explained->balance_ns;
 
+    if (explained->is_suspended)
+        return; /* whose budget stands still: what is said of it is of when it ran */
     if (!explained->window_ns) {
         str_add(text, "It has no budget: its channels are never switched off.\n");
         return;
@@ -229,7 +231,7 @@ static void write_budget(const struct message_explained *explained, struct str *
 
 static void write_corrections(const struct message_explained *explained, struct str *text)
 {
-    if (!explained->window_ns)
+    if (!explained->window_ns || explained->is_suspended)
         return;
     if (explained->idle_factor_milli && explained->idle_factor_milli != NO_FACTOR_MILLI) {
         str_add(text, "It idles by itself while it holds the GPU: its budget is multiplied by ");

@@ -79,4 +79,32 @@ kill -INT "$PID_daemon"
 wait "$PID_daemon"
 is "without a manager it works too, wherever it is told to" "$?" 0
 ok "and logs to stderr" grep -q '"message":"vgpu-hypervisor .* begins"' "$TMP/daemon.err"
+
+# --- one daemon a directory ---
+
+one=$TMP/one
+serves() { VGPU_RUNTIME_DIR=$one "$ROOT/tests/e2e/node_ask.py" list >/dev/null; }
+refusal="another daemon serves '$one/control'"
+for i in 1 2 3 4 5 6; do
+    background_as "one$i" vgpu-hypervisor --runtime-dir "$one" --api-listen-addr ''
+done
+ok "of six that start at the same instant" wait_for 10 serves
+ended() {
+    end_count=0
+    for pid in $PID_one1 $PID_one2 $PID_one3 $PID_one4 $PID_one5 $PID_one6; do
+        is_ended "$pid" && end_count=$((end_count + 1))
+    done
+    [ "$end_count" -ge 5 ]
+}
+is_ended() { [ "$(cut -d ' ' -f 3 "/proc/$1/stat" 2>/dev/null || echo Z)" = Z ]; } # a child of this shell's
+ok "five end" wait_for 10 ended
+is "and one stays" "$end_count" 5
+is "each of the others says why" "$(cat "$TMP"/one?.err | grep -c "$refusal")" 5
+ok "which serves" serves
+vgpu-hypervisor --runtime-dir "$one" --api-listen-addr '' >"$TMP/out" 2>"$TMP/err"
+is "one that comes later is refused" "$? $(grep -c "$refusal" "$TMP/err")" "1 1"
+
+# As if another were at this point of its start.
+flock "$TMP/other/daemon.lock" vgpu-hypervisor --runtime-dir "$TMP/other" --api-listen-addr '' 2>"$TMP/err"
+is "nor do two that have found nobody both go on" "$? $(grep -c "another daemon serves" "$TMP/err")" "1 1"
 done_testing

@@ -145,6 +145,20 @@ TEST(what_stands_in_the_way_is_said_first)
     check_is_silent_of(&explained, "suspended");
 }
 
+/* Its channels are off, whether it has a cap or not. */
+TEST(nothing_is_said_of_a_suspended_tenant_s_budget)
+{
+    struct message_explained explained = capped();
+
+    explained.is_suspended = 1;
+    explained.is_active = 0;
+    check_says(&explained, "It is suspended: its channels are off until it is resumed.");
+    check_is_silent_of(&explained, "Its window is");
+    check_is_silent_of(&explained, "no work within");
+    explained.window_ns = 0;
+    check_is_silent_of(&explained, "never switched off");
+}
+
 TEST(priorities_are_explained_where_they_matter)
 {
     struct message_explained explained = capped();
