@@ -10,20 +10,16 @@
 #include "utils/str.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#define RETRY_MS      20
+#define RETRY_MS      KEEPER_RETRY_MS
 #define FAILING_MS    2000 /* between the starts of supervisors that end at once */
 #define FAILURES_MOST 3u
 #define SHORT_MOST    10u /* killed from outside, that many in a row */
 #define SHORT_MS      500 /* then between two starts: caps are to be back within a second */
 #define SHORT_LIFE_NS NS_PER_SEC
-#define SILENCE_NS    (TALK_ANSWER_MS * NS_PER_MS)
-#define BEGINNING_NS  (5 * NS_PER_SEC) /* until a supervisor's first word, on a busy machine */
 #define PROMISE_NS    (2 * NS_PER_SEC) /* what it says of limits may be from before a SET */
 
 /* --- its status --- */
@@ -104,11 +100,9 @@ static void on_news(void *context, const struct message_header *message)
 
 /* --- lines --- */
 
-static void judge_soon(struct keeper *keeper, uint64_t delay_ms);
-
 static void on_line_lost(void *context)
 {
-    judge_soon(context, RETRY_MS);
+    keeper_judge_soon(context, RETRY_MS);
 }
 
 static void close_lines(struct keeper *keeper)
@@ -145,7 +139,7 @@ static int open_lines(struct keeper *keeper)
 static void open_lines_patiently(struct keeper *keeper)
 {
     if (open_lines(keeper) < 0)
-        judge_soon(keeper, 10 * RETRY_MS);
+        keeper_judge_soon(keeper, 10 * RETRY_MS);
 }
 
 /* --- its supervisor --- */
@@ -180,7 +174,7 @@ static void on_supervisor_exit(uv_process_t *process, int64_t status, int number
     keeper->failures = is_short && number != SIGKILL ? keeper->failures + 1 : 0;
     close_handle(keeper, (uv_handle_t *)process);
     if (!keeper->is_gone)
-        judge_soon(keeper, 0);
+        keeper_judge_soon(keeper, 0);
 }
 
 static uv_stdio_container_t inherit(int fd)
@@ -278,7 +272,7 @@ static void replace(struct keeper *keeper)
         return;
     log_error("tenant '%s': %s", keeper->tenant.name, err.text);
     keeper->failures++;
-    judge_soon(keeper, FAILING_MS);
+    keeper_judge_soon(keeper, FAILING_MS);
 }
 
 /* Whether somebody still lives in it, or it is to stay anyway. */
@@ -309,7 +303,7 @@ static bool claim_lost(struct keeper *keeper)
         return false;
     }
     log_error("tenant '%s': %s", keeper->tenant.name, err.text);
-    judge_soon(keeper, FAILING_MS);
+    keeper_judge_soon(keeper, FAILING_MS);
     return false;
 }
 
@@ -378,7 +372,7 @@ static void judge(struct keeper *keeper)
     }
     delay = delay_ms(keeper);
     if (delay)
-        judge_soon(keeper, delay);
+        keeper_judge_soon(keeper, delay);
     else
         replace(keeper);
 }
@@ -388,7 +382,7 @@ static void on_retry(uv_timer_t *timer)
     judge(timer->data);
 }
 
-static void judge_soon(struct keeper *keeper, uint64_t delay_ms)
+void keeper_judge_soon(struct keeper *keeper, uint64_t delay_ms)
 {
     (void)uv_timer_start(&keeper->retry, on_retry, delay_ms, 0); /* cannot fail */
 }
@@ -487,7 +481,7 @@ int keeper_take_over(struct keeper **ret_keeper, const struct keeper_config *con
     keeper->state = SNAPSHOT_ORPHANED; /* until it answers */
     keeper->is_successor = true;
     if (open_lines(keeper) < 0)
-        judge_soon(keeper, 0);
+        keeper_judge_soon(keeper, 0);
     *ret_keeper = keeper;
     return 0;
 }
@@ -508,76 +502,6 @@ int keeper_observe(struct keeper **ret_keeper, const struct keeper_config *confi
     }
     *ret_keeper = keeper;
     return 0;
-}
-
-/* 0: none. One of a former daemon's has said who it is in the tenant's state. */
-static pid_t supervisor_pid(const struct keeper *keeper)
-{
-    char path[RUNTIME_PATH_MAX];
-    struct tenant tenant;
-    uint64_t start_time;
-
-    if (keeper->is_child)
-        return keeper->process.pid;
-    if (runtime_path(keeper->config->runtime, keeper->tenant.name, "state", path, NULL) < 0 ||
-        tenant_load(&tenant, path, NULL) < 0 || tenant.supervisor_pid <= 0 ||
-        process_start_time(tenant.supervisor_pid, &start_time) < 0 ||
-        start_time != tenant.supervisor_start_time)
-        return 0;
-    return tenant.supervisor_pid;
-}
-
-/* It cannot keep to what it promised its tenant: its successor can. */
-static void end_supervisor(const struct keeper *keeper, const char *why)
-{
-    pid_t pid = supervisor_pid(keeper);
-    CLEANUP_CLOSE int fd = pid > 0 ? process_open(pid) : -1;
-
-    if (fd < 0)
-        return;
-    log_warn("the supervisor of '%s' (process %d) %s, and is replaced", keeper->tenant.name,
-             (int)pid, why);
-    (void)!process_signal(fd, SIGKILL); /* where it has ended already that is seen */
-}
-
-void keeper_look(struct keeper *keeper, uint64_t now_ns)
-{
-    bool is_beginning = keeper->is_child &&
-                        (keeper->state == SNAPSHOT_STARTING || keeper->state == SNAPSHOT_ORPHANED);
-    uint64_t patience_ns = is_beginning ? BEGINNING_NS : SILENCE_NS;
-    struct message_header ask;
-
-    if (!keeper->watch)
-        return;
-    if (keeper->line)
-        (void)talk_expire(keeper->line, now_ns); /* who asked was told */
-    if (keeper->asked_ns && now_ns > keeper->asked_ns + patience_ns && keeper->is_observed) {
-        judge_soon(keeper, 0);
-        return;
-    }
-    if (keeper->asked_ns && now_ns > keeper->asked_ns + patience_ns) {
-        end_supervisor(keeper, "does not answer");
-        keeper->asked_ns = 0;
-        if (!keeper->is_child)
-            judge_soon(keeper, RETRY_MS);
-        return;
-    }
-    if (keeper->asked_ns)
-        return;
-    message_init(&ask, MESSAGE_STATUS, sizeof(ask));
-    keeper->asked_ns = now_ns;
-    if (talk_tell(keeper->watch, &ask) < 0)
-        judge_soon(keeper, RETRY_MS);
-}
-
-void keeper_look_at_child(const struct keeper *keeper)
-{
-    siginfo_t info = {.si_pid = 0};
-
-    /* Stops alone: how it ends is libuv's to learn. */
-    if (keeper->is_child &&
-        waitid(P_PID, (id_t)keeper->process.pid, &info, WSTOPPED | WNOHANG) == 0 && info.si_pid)
-        end_supervisor(keeper, "was stopped");
 }
 
 void keeper_free(struct keeper *keeper)

@@ -18,6 +18,8 @@
 
 #include <uv.h>
 
+#define KEEPER_RETRY_MS 20
+
 struct runtime;
 struct keeper;
 
@@ -88,11 +90,8 @@ void keeper_promise(struct keeper *keeper, const struct message_set *set, uint64
 int keeper_observe(struct keeper **ret_keeper, const struct keeper_config *config, const char *name,
                    uid_t uid, struct err *err) MUST_CHECK;
 
-/* Once a second: asks for its status, and ends a supervisor that does not answer. */
-void keeper_look(struct keeper *keeper, uint64_t now_ns);
-
-/* A child has changed its state: one that was stopped cannot keep its promises, and is replaced. */
-void keeper_look_at_child(const struct keeper *keeper);
+/* Has it found out a little later what has become of its supervisor, and do what follows. */
+void keeper_judge_soon(struct keeper *keeper, uint64_t delay_ms);
 
 /* The tenant and its supervisor stay as they are. */
 void keeper_free(struct keeper *keeper);

@@ -2,6 +2,7 @@
 
 #include "hypervisor/chronicle.h"
 #include "hypervisor/control_socket.h"
+#include "hypervisor/keeper_watch.h"
 #include "hypervisor/node_state.h"
 #include "hypervisor/outlook.h"
 #include "hypervisor/request.h"
@@ -23,6 +24,8 @@
 #include <string.h>
 
 #define SOON_MS       20
+#define LOOK_MOST_MS  1000
+#define GLANCE_MS     200
 #define GPUS_RETRY_NS (10 * NS_PER_SEC)
 
 /* --- for its parts --- */
@@ -71,7 +74,7 @@ void node_tell(const struct node *node, enum event_kind kind, const struct keepe
 
 static void make_snapshot(struct node *node)
 {
-    const struct survey survey = {.node_name = node->config.node_name,
+    const struct survey survey = {.node_name = node->node_name,
                                   .driver_version = node->driver_version,
                                   .cards = node->cards,
                                   .verdicts = node->verdicts,
@@ -247,6 +250,14 @@ static void on_look(uv_timer_t *timer)
         node->config.on_look(node->config.context, node->snapshot);
 }
 
+static void on_glance(uv_timer_t *timer)
+{
+    const struct node *node = timer->data;
+
+    LIST_EACH(at, &node->keepers)
+    keeper_look_at_inherited(CONTAINER_OF(at, struct keeper, node));
+}
+
 /* --- begin and end --- */
 
 static int take_over(void *context, const char *name)
@@ -263,6 +274,12 @@ static int take_over(void *context, const char *name)
     return 0;
 }
 
+/* However rarely the hardware is sampled, who asks how we are is told of now. */
+static uint64_t look_ms(const struct node *node)
+{
+    return node->config.sample_ms < LOOK_MOST_MS ? node->config.sample_ms : LOOK_MOST_MS;
+}
+
 static int start_loop(struct node *node, struct err *err)
 {
     if (uv_loop_init(&node->loop) < 0)
@@ -271,13 +288,16 @@ static int start_loop(struct node *node, struct err *err)
     (void)uv_async_init(&node->loop, &node->posted, on_posted);
     (void)uv_timer_init(&node->loop, &node->look);
     (void)uv_timer_init(&node->loop, &node->soon);
+    (void)uv_timer_init(&node->loop, &node->glance);
     (void)uv_signal_init(&node->loop, &node->child);
     node->posted.data = node;
     node->look.data = node;
     node->soon.data = node;
+    node->glance.data = node;
     node->child.data = node;
     (void)uv_signal_start(&node->child, on_child, SIGCHLD);
-    (void)uv_timer_start(&node->look, on_look, 0, node->config.look_ms);
+    (void)uv_timer_start(&node->look, on_look, 0, look_ms(node));
+    (void)uv_timer_start(&node->glance, on_glance, GLANCE_MS, GLANCE_MS);
     return 0;
 }
 
@@ -313,7 +333,7 @@ static int begin(struct node *node, struct err *err)
         &(struct standalone_config){&node->loop, node->runtime.base, on_standalone_change, node},
         err);
     if (!rc)
-        rc = outlook_new(&node->outlook, node, node->config.look_ms * NS_PER_MS, err);
+        rc = outlook_new(&node->outlook, node, node->config.sample_ms * NS_PER_MS, err);
     if (!rc)
         rc = control_socket_new(&node->control_socket, node, err);
     if (rc < 0)
@@ -336,6 +356,9 @@ int node_new(struct node **ret_node, const struct node_config *config, struct er
         return err_set(err, ENOMEM, "allocate the node");
     file_allow_many(); /* five for each tenant */
     node->config = *config;
+    (void)str_format(node->node_name, sizeof(node->node_name), "%s",
+                     config->node_name); /* a reload frees that one; cut at worst */
+    node->config.node_name = node->node_name;
     list_init(&node->keepers);
     list_init(&node->waiting);
     (void)pthread_mutex_init(&node->lock, NULL); /* cannot fail without attributes */
@@ -401,6 +424,11 @@ void node_configure(struct node *node, const struct node_config *config)
     node->config.queue_ns = config->queue_ns;
     node->config.standalone_patterns = config->standalone_patterns;
     node->config.foreign_policy = config->foreign_policy;
+}
+
+uint64_t node_look_ns(const struct node *node)
+{
+    return look_ms(node) * NS_PER_MS;
 }
 
 uv_loop_t *node_loop(struct node *node)

@@ -17,11 +17,11 @@ struct node;
 struct policy;
 
 struct node_config {
-    const char *runtime_dir; /* NULL or empty: as supervisor/runtime.h finds it */
-    const char *node_name;
+    const char *runtime_dir;         /* NULL or empty: as supervisor/runtime.h finds it */
+    const char *node_name;           /* copied */
     const struct policy *policy;     /* borrowed until node_configure() */
     uint64_t queue_ns;               /* how long a tenant waits for room where it does not say */
-    uint64_t look_ms;                /* between two looks at all */
+    uint64_t sample_ms;              /* between two samples of the hardware */
     const char *standalone_patterns; /* where other users' tenants are; as the policy */
     int foreign_policy;              /* enum config_foreign_policy */
     int (*on_reload)(void *context, struct err *err); /* RELOAD was asked for; 0 or -errno */
@@ -41,6 +41,9 @@ void node_free(struct node *node);
 
 /* What a reload may change: policy, queue, patterns, what is done about strangers. */
 void node_configure(struct node *node, const struct node_config *config);
+
+/* Between two looks at all: a second at most. */
+uint64_t node_look_ns(const struct node *node);
 
 /* For whoever has timers and signals to watch. */
 uv_loop_t *node_loop(struct node *node);

@@ -119,7 +119,7 @@ int node_service_run(struct daemon *daemon, struct err *err)
         .node_name = config->node_name,
         .policy = &config->policy,
         .queue_ns = config->queue_seconds,
-        .look_ms = config->sample_interval_ms,
+        .sample_ms = config->sample_interval_ms,
         .standalone_patterns = config->standalone_directories,
         .foreign_policy = config->foreign_policy,
         .on_reload = on_request,

@@ -26,12 +26,12 @@ struct node {
     char program[PATH_MAX]; /* vgpu-supervisor */
     uv_loop_t loop;
     uv_async_t posted;
-    uv_timer_t look, soon;
+    uv_timer_t look, soon, glance;
     uv_signal_t child;
     struct gpus_card cards[GPUS_MAX];
     enum verdict verdicts[GPUS_MAX];
     uint32_t card_count, lost_mask;
-    char driver_version[32];
+    char driver_version[32], node_name[SNAPSHOT_NODE_NAME_SIZE];
     struct keeper_config keeper_config;
     struct list keepers, waiting;
     struct event_log *events;

@@ -14,10 +14,11 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define SNAPSHOT_UNKNOWN     UINT64_MAX
-#define SNAPSHOT_NO_UID      ((uid_t)-1)
-#define SNAPSHOT_FAULTS_MAX  16
-#define SNAPSHOT_FOREIGN_MAX 256
+#define SNAPSHOT_UNKNOWN        UINT64_MAX
+#define SNAPSHOT_NO_UID         ((uid_t)-1)
+#define SNAPSHOT_FAULTS_MAX     16
+#define SNAPSHOT_FOREIGN_MAX    256
+#define SNAPSHOT_NODE_NAME_SIZE 256 /* names of hosts have 253 at most */
 
 /* One card. Rates and gauges are NVML's newest. */
 struct snapshot_gpu {
@@ -99,7 +100,7 @@ struct snapshot_foreign {
 
 /* Why /healthz is not well; `text` is for people and is constant for as long as the fault lasts. */
 struct snapshot_fault {
-    char component[16]; /* loop, gpu, sampler, runtime, disk, supervisor */
+    char component[16]; /* gpu, sampler, disk, api */
     char text[112];
 };
 
@@ -108,7 +109,7 @@ struct snapshot {
     uint64_t sequence;           /* raised with each one */
     uint64_t taken_ns;           /* CLOCK_MONOTONIC */
     uint64_t taken_unix_ms;      /* for what people read */
-    char node_name[64];
+    char node_name[SNAPSHOT_NODE_NAME_SIZE];
     char driver_version[32]; /* empty: not known */
     struct snapshot_gpu gpus[REGION_GPUS_MAX];
     uint32_t gpu_count;

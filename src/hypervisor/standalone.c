@@ -1,6 +1,7 @@
 #include "hypervisor/standalone.h"
 
 #include "hypervisor/keeper.h"
+#include "hypervisor/keeper_watch.h"
 #include "supervisor/runtime.h"
 #include "utils/log.h"
 #include "utils/parse.h"

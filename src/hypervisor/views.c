@@ -36,7 +36,8 @@ static const struct pod_rule pods = {.name = tenant_pod_name};
 
 struct listener {
     char address[CONFIG_TEXT_SIZE];
-    uint64_t retry_ns; /* 0: it listens, or is not wanted */
+    uint64_t retry_ns;                                      /* 0: it listens, or is not wanted */
+    char fault[sizeof(((struct snapshot_fault *)0)->text)]; /* what was told; empty: nothing */
 };
 
 struct views {
@@ -59,6 +60,18 @@ struct views {
 
 /* --- HTTP --- */
 
+/* One fault a listener: that another one listens does not end it. */
+static void set_listener_fault(struct views *views, struct listener *listener, const char *text)
+{
+    if (str_equals(listener->fault, text))
+        return;
+    if (listener->fault[0])
+        node_set_fault(views->node, false, "api", listener->fault);
+    (void)str_format(listener->fault, sizeof(listener->fault), "%s", text); /* cut at worst */
+    if (listener->fault[0])
+        node_set_fault(views->node, true, "api", listener->fault);
+}
+
 static void listen_when_due(struct views *views, struct listener *listener, uint64_t now_ns)
 {
     struct err err;
@@ -67,11 +80,11 @@ static void listen_when_due(struct views *views, struct listener *listener, uint
         return;
     if (http_server_listen(views->server, listener->address, &err) < 0) {
         listener->retry_ns = now_ns + RETRY_NS;
-        node_set_fault(views->node, true, "api", err.text);
+        set_listener_fault(views, listener, err.text);
         return;
     }
     listener->retry_ns = 0;
-    node_set_fault(views->node, false, "api", "");
+    set_listener_fault(views, listener, "");
     if (listener->address[0] != '/')
         log_info("HTTP on %s, port %u", listener->address, http_server_port(views->server, 0));
 }
@@ -286,7 +299,7 @@ int views_new(struct views **ret_views, struct node *node, const struct config *
         return err_set(err, ENOMEM, "allocate the views");
     views->node = node;
     views->start_unix_ms = clock_unix_ms();
-    views->look_ns = config->sample_interval_ms * NS_PER_MS;
+    views->look_ns = node_look_ns(node);
     store_relaxed(&views->lag_ns, UINT64_MAX);
     views->gpu_info = gpu_info_open(config->gpu_info_path);
     rc = start_http(views, config, err);

@@ -85,6 +85,13 @@ static bool is_running(pid_t pid)
            state[0] != 'X';
 }
 
+bool process_is_stopped(pid_t pid)
+{
+    char state[8];
+
+    return read_field(pid, FIELD_STATE, state, sizeof(state)) == 0 && state[0] == 'T';
+}
+
 static bool has_variable(const char *content, size_t length, const char *wanted)
 {
     size_t at = 0;

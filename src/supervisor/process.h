@@ -23,6 +23,9 @@ void process_comm(pid_t pid, char *ret_comm, size_t size);
 /* A pidfd, readable once the process has ended; -errno. */
 int process_open(pid_t pid) MUST_CHECK;
 
+/* By a signal, and not continued; a debugger's stop is none. */
+bool process_is_stopped(pid_t pid);
+
 /* By a pidfd; a negative errno, -ESRCH where it has ended. */
 int process_signal(int pid_fd, int number) MUST_CHECK;
 

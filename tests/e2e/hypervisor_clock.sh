@@ -21,7 +21,7 @@ near "the library shifts what a program takes for the time, s" $((shifted - plai
 shift_clock 0
 
 # Not through a function: the process is to be the daemon itself, and not a shell around it.
-LD_PRELOAD="$GUESTS/wall_clock.so:${LD_PRELOAD:-}" vgpu-hypervisor >"$TMP/daemon.out" 2>"$TMP/daemon.log" &
+LD_PRELOAD="$GUESTS/wall_clock.so:${LD_PRELOAD:-}" vgpu-hypervisor --api-listen-addr '' >"$TMP/daemon.out" 2>"$TMP/daemon.log" &
 PID_daemon=$!
 PIDS="$PIDS $PID_daemon"
 ok "the daemon answers" wait_for 10 daemon_answers

@@ -6,7 +6,7 @@
 D=vgpu-hypervisor
 F=$TMP/f.yaml
 export VGPU_RUNTIME_DIR="$TMP/run"
-unset RUST_LOG TF_LOG_LEVEL VGPU_LOG API_LISTEN_ADDR KUBECONFIG
+unset RUST_LOG TF_LOG_LEVEL VGPU_LOG KUBECONFIG
 
 # said COMMAND...: what it says on stderr, and its status.
 said() { { "$@" 2>&1 >&3; } 3>/dev/null; echo $?; }

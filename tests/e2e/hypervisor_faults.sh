@@ -115,7 +115,7 @@ kill_daemon
 
 read_only
 # It ends with its process: what it had is not freed one by one.
-ASAN_OPTIONS="${ASAN_OPTIONS:-}:detect_leaks=0" timeout 10 vgpu-hypervisor >"$TMP/out" 2>"$TMP/err"
+ASAN_OPTIONS="${ASAN_OPTIONS:-}:detect_leaks=0" timeout 10 vgpu-hypervisor --api-listen-addr '' >"$TMP/out" 2>"$TMP/err"
 is "read-only when it begins: it ends" $? 1
 ok "with words that name what cannot be written" grep -q "$TMP/run.*ead-only file system" "$TMP/err"
 umount "$TMP/run"
@@ -123,7 +123,7 @@ umount "$TMP/run"
 # shellcheck disable=SC2016 # the inner shell's variables
 cat >"$TMP/without_nvml" <<'END'
 export VGPU_RUNTIME_DIR=$1/run2
-vgpu-hypervisor 2>"$1/nvml.log" &
+vgpu-hypervisor --api-listen-addr "" 2>"$1/nvml.log" &
 daemon=$!
 for i in $(seq 500); do [ ! -S "$1/run2/control" ] || break; sleep 0.02; done
 vgpu run --name n --memory 2GiB -- vgpu ps --json >"$1/nvml.out" 2>"$1/nvml.err"

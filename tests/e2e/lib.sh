@@ -295,15 +295,12 @@ is_at() {
 
 # --- the daemon ---
 
-# Not on a port of the machine, which other tests' daemons may have: HTTP is at the socket `api` alone.
-API_LISTEN_ADDR=
-export API_LISTEN_ADDR
-
 # start_daemon [COMMAND...]: `vgpu-hypervisor` (run by the command) on this runtime directory, its number in $PID_daemon; its words are added to
 # $TMP/daemon.log, also those of later ones. Waits until it answers.
 # shellcheck disable=SC2120 # most pass none
 start_daemon() {
-    "$@" vgpu-hypervisor >>"$TMP/daemon.out" 2>>"$TMP/daemon.log" &
+    # Not on a port of the machine, which other tests' daemons may have: HTTP is at the socket `api` alone.
+    "$@" vgpu-hypervisor --api-listen-addr '' >>"$TMP/daemon.out" 2>>"$TMP/daemon.log" &
     PID_daemon=$!
     PIDS="$PIDS $PID_daemon"
     wait_for 10 daemon_answers || fail "the daemon answers"

@@ -1,5 +1,6 @@
 #include "tests/unit/keeper_world.h"
 
+#include "hypervisor/keeper_watch.h"
 #include "tests/harness.h"
 #include "utils/clock.h"
 #include "utils/str.h"

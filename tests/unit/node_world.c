@@ -104,7 +104,7 @@ struct node_world *node_world_start(const char *behaviour)
                                         .node_name = "here",
                                         .policy = &world.policy,
                                         .queue_ns = NS_PER_SEC,
-                                        .look_ms = LOOK_MS,
+                                        .sample_ms = LOOK_MS,
                                         .on_reload = on_reload};
     CHECK_OK(node_new(&world.node, &world.config, &err), &err);
     return &world;

@@ -1,6 +1,7 @@
 #include "tests/harness.h"
 #include "tests/unit/keeper_world.h"
 
+#include "hypervisor/keeper_watch.h"
 #include "supervisor/server.h"
 #include "utils/clock.h"
 #include "utils/sock.h"
@@ -405,6 +406,28 @@ TEST(nothing_is_kept_of_one_of_which_nobody_lives)
     take_over();
     CHECK(keeper_world_wait(&world->ends, 1));
     CHECK(!is_there("a"));
+    keeper_world_stop();
+}
+
+/* Without waiting for its silence. */
+TEST(a_former_daemon_s_supervisor_that_is_stopped_is_replaced_at_once)
+{
+    pid_t pid;
+    int status;
+
+    start_ready(true);
+    pid = leave();
+    take_over();
+    keeper_look_at_inherited(keeper);
+    CHECK_EQ(waitpid(pid, &status, WNOHANG), 0);
+    CHECK_EQ(kill(pid, SIGSTOP), 0);
+    CHECK_EQ(waitpid(pid, &status, WUNTRACED), pid);
+    CHECK(WIFSTOPPED(status));
+    keeper_look_at_inherited(keeper);
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    CHECK(WIFSIGNALED(status));
+    CHECK(keeper_world_wait(&world->readies, 2));
+    CHECK(keeper->is_child);
     keeper_world_stop();
 }
 
