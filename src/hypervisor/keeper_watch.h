@@ -1,7 +1,8 @@
 #pragma once
 /*
- * keeper_watch - whether a tenant's supervisor does its work: one that was stopped or does not answer
- * cannot keep what it promised, and is ended so that its keeper replaces it. On the loop's thread.
+ * keeper_watch - whether a tenant's supervisor does its work: one that was stopped or does not
+ * answer cannot keep what it promised, and is ended so that its keeper replaces it. On the loop's
+ * thread.
  */
 #include <stdint.h>
 

@@ -128,9 +128,9 @@ static uint64_t read_number(pid_t pid, int field)
 }
 
 /*
- * No environment is shown of what has no memory (zombies, the kernel's own), of what was started with an
- * empty one, and of what executes a program between the opening of the file and its reading, or has
- * begun to and has not put its variables in place yet.
+ * No environment is shown of what has no memory (zombies, the kernel's own), of what was started
+ * with an empty one, and of what executes a program between the opening of the file and its
+ * reading, or has begun to and has not put its variables in place yet.
  */
 static bool is_executing(pid_t pid)
 {
@@ -209,9 +209,9 @@ static bool look_once(const struct search *search)
 }
 
 /*
- * The kernel lists all processes at the first readdir(3). One that is started afterwards, by one that has
- * ended by the time we come to it, is not seen: a program that becomes a daemon does just that. So where
- * anything was started meanwhile, once is not enough.
+ * The kernel lists all processes at the first readdir(3). One that is started afterwards, by one
+ * that has ended by the time we come to it, is not seen: a program that becomes a daemon does just
+ * that. So where anything was started meanwhile, once is not enough.
  */
 bool process_has_tenant(const char *control)
 {

@@ -30,8 +30,8 @@ bool process_is_stopped(pid_t pid);
 int process_signal(int pid_fd, int number) MUST_CHECK;
 
 /*
- * Whether a process (not a zombie) was started with VGPU_CONTROL=<control>. True as well where one is just
- * executing a program, so that nobody can tell: ask again later.
+ * Whether a process (not a zombie) was started with VGPU_CONTROL=<control>. True as well where one
+ * is just executing a program, so that nobody can tell: ask again later.
  */
 bool process_has_tenant(const char *control);
 

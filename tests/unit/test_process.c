@@ -155,7 +155,7 @@ TEST(a_tenant_s_processes_are_found_by_what_they_were_started_with)
     CHECK_EQ(waitpid(child, NULL, 0), child);
 }
 
-/* As `start_child`, of this test's tenant, with what the shell is to do, and two descriptors at 8 and 9. */
+/* A shell of the tenant's with what it is to do, and two descriptors at 8 and 9. */
 static pid_t start_shell(const char *control, const char *script, int eight, int nine)
 {
     char variable[80], text[80];
