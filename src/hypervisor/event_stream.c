@@ -131,17 +131,12 @@ static void say(struct event_stream *stream, const char *format, ...)
     stream->pending_sent = 0;
 }
 
-/* The number before the oldest event that is kept, where `last` is the newest. */
-static uint64_t before_oldest(uint64_t last)
-{
-    return last > EVENT_LOG_LENGTH ? last - EVENT_LOG_LENGTH : 0;
-}
-
 /* From where a new reader reads on: not from what is lost, or belongs to another daemon. */
 static void begin(struct event_stream *stream, uint64_t now_ns)
 {
-    uint64_t last = event_log_last(stream->hub->backend->events);
-    uint64_t oldest = before_oldest(last);
+    struct event_log *events = stream->hub->backend->events;
+    uint64_t oldest = event_log_before(events);
+    uint64_t last = event_log_last(events);
 
     stream->has_begun = true;
     stream->keep_alive_ns = now_ns + EVENT_STREAM_KEEP_ALIVE_NS;
@@ -165,7 +160,7 @@ static void tell_loss(struct event_stream *stream)
 {
     if (stream->is_finite) {
         say(stream, ": gap: events after %llu are lost\n\n", (unsigned long long)stream->after);
-        stream->after = before_oldest(event_log_last(stream->hub->backend->events));
+        stream->after = event_log_before(stream->hub->backend->events);
         return;
     }
     say(stream, ": gap: you were too slow, events after %llu are lost\n\n",

@@ -466,7 +466,7 @@ int main(int count, char **arguments)
     struct err err;
 
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
-    if (event_log_new(&events, &err) < 0 || http_server_new(&server, &options, &err) < 0)
+    if (event_log_new(&events, 0, &err) < 0 || http_server_new(&server, &options, &err) < 0)
         fail(&err);
     fake.backend = (struct backend){get_snapshot, post, events, NULL};
     renew_snapshot();

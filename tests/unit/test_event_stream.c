@@ -31,7 +31,7 @@ static void begin(void)
     fixture.backend.get_snapshot = get_snapshot;
     fixture.snapshot = snapshot_new(0);
     fixture.snapshot->sequence = 1;
-    CHECK_OK(event_log_new(&fixture.backend.events, &err), &err);
+    CHECK_OK(event_log_new(&fixture.backend.events, 0, &err), &err);
     CHECK_OK(event_hub_new(&fixture.hub, &fixture.backend, &err), &err);
 }
 
@@ -140,6 +140,22 @@ TEST(numbers_of_another_daemon_are_a_gap_too)
     CHECK_EQ(read_all(5, 4096), 0);
     CHECK(str_starts_with(fixture.text, ": gap"));
     CHECK_EQ(count_of("\nid: "), 2);
+    end();
+}
+
+TEST(so_are_smaller_ones_of_a_daemon_before)
+{
+    struct err err;
+
+    begin();
+    event_log_free(fixture.backend.events);
+    CHECK_OK(event_log_new(&fixture.backend.events, 5, &err), &err);
+    subscribe("77", NULL);
+    add(2);
+    CHECK_EQ(read_all(5, 4096), 0);
+    CHECK(str_starts_with(fixture.text, ": gap: number 77 is not known here any more\n"));
+    CHECK_EQ(count_of("\nid: "), 2);
+    CHECK_EQ(count_of("\nid: 5121\n"), 1);
     end();
 }
 
