@@ -55,7 +55,8 @@ struct views {
     struct usage_batch *batch;
     uint64_t told_event; /* the last one that the usage lines have */
     struct foreign_region *region;
-    uv_timer_t heartbeat;
+    uv_timer_t
+        *heartbeat; /* the loop's until its close callback, which is later than views_free() */
 };
 
 /* --- HTTP --- */
@@ -146,8 +147,6 @@ static int start_http(struct views *views, const struct config *config, struct e
             legacy_routes_new(&views->legacy, node_backend(views->node), views->server, &pods, err);
     if (!rc)
         rc = load_tokens(views, config, err);
-    if (!rc)
-        want_listeners(views, config);
     return rc;
 }
 
@@ -211,6 +210,7 @@ static int start_usage(struct views *views, const struct config *config, struct 
 
     if (!config->enable_metrics || !config->gpu_metrics_file[0])
         return 0;
+    views->told_event = event_log_before(node_backend(views->node)->events);
     rc = metrics_file_new(&file, config->gpu_metrics_file, clock_unix_ms(), err);
     if (!rc)
         rc = metrics_writer_new(&views->writer, file, err);
@@ -270,6 +270,11 @@ static void on_heartbeat(uv_timer_t *timer)
     snapshot_release(snapshot);
 }
 
+static void on_heartbeat_closed(uv_handle_t *handle)
+{
+    free(handle);
+}
+
 static int start_region(struct views *views, const struct config *config, struct err *err)
 {
     const struct foreign_region_options options = {.base_path = config->shared_memory_base_path,
@@ -281,9 +286,12 @@ static int start_region(struct views *views, const struct config *config, struct
     rc = foreign_region_new(&views->region, &options, err);
     if (rc < 0)
         return rc;
-    (void)uv_timer_init(node_loop(views->node), &views->heartbeat); /* neither can fail */
-    views->heartbeat.data = views;
-    (void)uv_timer_start(&views->heartbeat, on_heartbeat, 0, HEARTBEAT_MS);
+    views->heartbeat = malloc(sizeof(*views->heartbeat));
+    if (!views->heartbeat)
+        return err_set(err, ENOMEM, "allocate the shared files' timer");
+    (void)uv_timer_init(node_loop(views->node), views->heartbeat); /* neither can fail */
+    views->heartbeat->data = views;
+    (void)uv_timer_start(views->heartbeat, on_heartbeat, 0, HEARTBEAT_MS);
     return 0;
 }
 
@@ -311,6 +319,7 @@ int views_new(struct views **ret_views, struct node *node, const struct config *
         views_free(views);
         return rc;
     }
+    want_listeners(views, config); /* last: handlers read what was made above on their threads */
     *ret_views = views;
     return 0;
 }
@@ -354,6 +363,8 @@ void views_free(struct views *views)
     usage_batch_free(views->batch);
     metrics_writer_free(views->writer);
     gpu_info_free(views->gpu_info);
+    if (views->heartbeat)
+        uv_close((uv_handle_t *)views->heartbeat, on_heartbeat_closed);
     foreign_region_free(views->region);
     free(views);
 }
