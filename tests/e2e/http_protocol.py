@@ -195,6 +195,13 @@ def check_addresses(fake):
         ok('IPv6 is spoken', b'200 OK' in connection.recv(65536))
 
 
+def check_names(fake):
+    for i, address in ((2, '127.0.0.1'), (3, '127.0.0.2')):
+        with socket.create_connection((address, fake.ports[i])) as connection:
+            connection.sendall(f'GET /healthz HTTP/1.1\r\nHost: {address}\r\n\r\n'.encode())
+            ok(f'{address} is spoken to where its name is listened on', b'200 OK' in connection.recv(65536))
+
+
 with Fake() as server:
     check_methods(server)
     check_bodies(server)
@@ -203,6 +210,8 @@ with Fake() as server:
     check_health(server)
     if os.geteuid() == 0:
         check_users(server)
+with Fake('localhost:0', ':0') as server:
+    check_names(server)
 if os.path.exists('/proc/net/if_inet6') and open('/proc/net/if_inet6').read():
     with Fake('[::1]:0') as server:
         check_addresses(server)
