@@ -130,11 +130,12 @@ void api_views_tenant(struct http_request *request, void *context)
     json_t *json;
     struct err err;
 
-    if (parse_name(name, &err) < 0) {
+    tenant = snapshot_find(snapshot, name);
+    /* A standalone one is listed as NAME@UID, which is no name to make a tenant by. */
+    if (!tenant && !strchr(name, '@') && parse_name(name, &err) < 0) {
         http_reply_problem(request, 400, "bad-value", "%s", err.text);
         return;
     }
-    tenant = snapshot_find(snapshot, name);
     if (!tenant) {
         http_reply_problem(request, 404, "no-such-tenant", "there is no tenant '%s'", name);
         return;

@@ -3,7 +3,7 @@ import os
 import socket
 import stat
 
-from http_fake import EXPIRED, Fake, OPERATOR, POD, READER, as_nobody, done, ok, same
+from http_fake import EXPIRED, Fake, OPERATOR, POD, READER, as_nobody, done, ok, read_answer, same
 
 TENANTS = '/api/v1/tenants'
 
@@ -115,6 +115,51 @@ def check_changes(fake):
     same('and all stays as it was', fake.ask('GET', '/api/v1/log-level').json(), {'level': 'info'})
 
 
+def check_standalone(fake):
+    """One of a vgpu run of its own: listed as NAME@UID, and shown by that name."""
+    name = 'own@1000'
+    fake.say(f'join {name} 77')
+    ok('a standalone tenant is listed', name in [each['name'] for each in fake.ask('GET', TENANTS).json()['tenants']])
+    shown = fake.ask('GET', f'{TENANTS}/{name}')
+    same('and shown', (shown.status, shown.json().get('is_standalone')), (200, True))
+    for method, path, body in (('GET', '/explain', None), ('PATCH', '', {'weight': 1}), ('DELETE', '', None)):
+        answer = fake.ask(method, f'{TENANTS}/{name}{path}', body, token=OPERATOR)
+        same(f'{method} {path} of it is not built', (answer.status, answer.is_problem), (501, True))
+    fake.say('leave')
+    same('one that has gone is 404', fake.ask('GET', f'{TENANTS}/{name}').status, 404)
+
+
+def check_explain(fake):
+    """However many ask, one question is on its way to a tenant's supervisor."""
+    before = int(fake.say('requests'))
+    fake.say('hold')
+    asking = [fake.connect() for _ in range(40)]
+    for i, connection in enumerate(asking):
+        name = 'alpha' if i % 2 else 'beta'
+        connection.sendall(f'GET {TENANTS}/{name}/explain HTTP/1.1\r\nHost: localhost\r\n\r\n'.encode())
+    # The listener's one thread has seen those before what came last by the time that this waits.
+    late = fake.ask('PATCH', f'{TENANTS}/alpha', {'weight': 1}, token=OPERATOR)
+    same('a held change is answered in time', late.status, 504)
+    same('forty questions about two tenants are two', int(fake.say('requests')) - before, 3)
+    fake.say('release')
+    late = {read_answer(connection).status for connection in asking}
+    ok('those that waited are told that it is late, or the answer', late <= {200, 504}, late)
+    for connection in asking:
+        connection.close()
+    fake.say('hold')
+    asking = [fake.connect() for _ in range(10)]
+    for connection in asking:
+        connection.sendall(f'GET {TENANTS}/alpha/explain HTTP/1.1\r\nHost: localhost\r\n\r\n'.encode())
+    while int(fake.say('requests')) - before < 4:
+        pass
+    fake.say('release')
+    answers = [read_answer(connection) for connection in asking]
+    same('who waits for one is answered', {answer.status for answer in answers}, {200})
+    same('with the explanation', {len(answer.json()['gpus']) for answer in answers}, {1})
+    for connection in asking:
+        connection.close()
+
+
 def check_callers(fake):
     def change(**more):
         return fake.ask('PATCH', f'{TENANTS}/alpha', {'weight': 1}, **more).status
@@ -206,6 +251,8 @@ with Fake() as server:
     check_methods(server)
     check_bodies(server)
     check_changes(server)
+    check_standalone(server)
+    check_explain(server)
     check_callers(server)
     check_health(server)
     if os.geteuid() == 0:
