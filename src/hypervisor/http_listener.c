@@ -25,6 +25,8 @@
 #define CONNECTION_BYTES (size_t)(32 * 1024)
 /* Of one user at a unix socket, so that no user keeps the others out. */
 #define USER_CONNECTIONS_MAX 128
+/* Places at a unix socket that are kept for operators: some users together keep them out neither. */
+#define OPERATOR_CONNECTIONS 64
 
 struct http_listener {
     struct http_server *server;
@@ -190,13 +192,24 @@ static struct http_connection *new_connection(struct http_listener *listener,
     return connection;
 }
 
+/* Whether there is a place for it. */
+static bool is_welcome(const struct http_listener *listener,
+                       const struct http_connection *connection, struct http_clock_load load)
+{
+    uint32_t places = http_server_limits(listener->server)->connections_max;
+
+    if (!listener->address.is_unix || connection->uid == 0 || connection->uid == geteuid())
+        return true;
+    return load.of_user <= USER_CONNECTIONS_MAX && load.of_all + OPERATOR_CONNECTIONS <= places;
+}
+
 static void on_connection(void *context, struct MHD_Connection *library, void **socket_context,
                           enum MHD_ConnectionNotificationCode code)
 {
     struct http_listener *listener = context;
     struct http_clock *clock = http_server_clock(listener->server);
     struct http_connection *connection;
-    uint32_t count;
+    struct http_clock_load load;
 
     if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
         if (!*socket_context)
@@ -210,9 +223,8 @@ static void on_connection(void *context, struct MHD_Connection *library, void **
     *socket_context = connection;
     if (!connection) /* no memory: its first request is answered by closing it */
         return;
-    count = http_clock_add(clock, connection, http_server_limits(listener->server)->request_ns);
-    if (listener->address.is_unix && count > USER_CONNECTIONS_MAX && connection->uid != 0 &&
-        connection->uid != geteuid())
+    load = http_clock_add(clock, connection, http_server_limits(listener->server)->request_ns);
+    if (!is_welcome(listener, connection, load))
         (void)shutdown(connection->fd, SHUT_RDWR); /* the library sees the end and closes it */
 }
 

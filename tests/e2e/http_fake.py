@@ -203,12 +203,12 @@ def readable(connection, seconds):
     return bool(select.select([connection], [], [], seconds)[0])
 
 
-def as_nobody(function):
+def as_nobody(function, uid=65534):
     """What the function returns (a small number) where it runs as another user."""
     child = os.fork()
     if child == 0:
         os.setgid(65534)
-        os.setuid(65534)
+        os.setuid(uid)
         try:
             os._exit(function())
         except Exception as error:

@@ -2,6 +2,7 @@
 import os
 import socket
 import stat
+import time
 
 from http_fake import EXPIRED, Fake, OPERATOR, POD, READER, as_nobody, done, ok, read_answer, same
 
@@ -214,6 +215,40 @@ def check_users(fake):
         return sum(answered(connection) for connection in held)
 
     same('one user has so many connections and no more', as_nobody(hoard), 128)
+
+    status, took = crowd(fake)
+    ok('some users together leave places for operators', status == 200 and took < 1.5, (status, took))
+
+
+def crowd(fake):
+    """The status that root gets while four users hold all the connections that they can, and after how long.
+
+    Those are closed after the idle time, two seconds.
+    """
+    ready, is_ready = os.pipe()
+    is_over, over = os.pipe()
+    children = []
+    for uid in range(65530, 65534):
+        child = os.fork()
+        if child == 0:
+            os.close(over)
+            os.setuid(uid)
+            held = [fake.connect(is_unix=True) for _ in range(128)]
+            os.write(is_ready, b'x')
+            os.read(is_over, 1)
+            os._exit(len(held) != 128)
+        children.append(child)
+    for _ in children:
+        os.read(ready, 1)
+    begin = time.monotonic()
+    status = fake.ask('GET', '/healthz', is_unix=True).status
+    took = time.monotonic() - begin
+    os.close(over)
+    for child in children:
+        os.waitpid(child, 0)
+    for end in (ready, is_ready, is_over):
+        os.close(end)
+    return status, took
 
 
 def answered(connection):
