@@ -298,8 +298,8 @@ static uint64_t step_budget(struct governor *governor, const struct governor_inp
 {
     struct budget_measure now = census_measure(&governor->census);
 
-    switching_make_up(governor, input->roster, now_ns);
-    switching_judge(governor, input->roster, now_ns);
+    switching_make_up(governor, input->roster);
+    (void)switching_judge(governor, input->roster, now_ns);
     switching_show(governor, input->roster, now_ns);
     governor->budget.parameters.idle_factor_milli = idle_factor(governor, input, now_ns);
     if (governor->is_off != !governor->budget.is_on)
@@ -312,25 +312,37 @@ static uint64_t step_budget(struct governor *governor, const struct governor_inp
         switching_add_newcomers(governor, input->roster);
     if (!governor->is_off || governor->is_stuck)
         return governor->budget.wake_ns;
-    switching_renew(governor, now_ns);
+    switching_renew(governor, input->roster);
     return earlier(governor->budget.wake_ns, now_ns + LEASE_RENEW_NS);
+}
+
+static void take_off(struct governor *governor, struct roster *roster)
+{
+    if (governor->state.engine != REGION_ENGINE_RM)
+        return; /* as was just found */
+    if (governor->is_off)
+        switching_add_newcomers(governor, roster);
+    else if (switching_may_disable(governor, roster, clock_now_ns()))
+        switching_disable(governor, roster);
 }
 
 /*
  * Off until it is resumed. As under a cap the lease is renewed by somebody who lives, and what is
- * not off yet, for the rate of calls or for a guard that is not armed, is tried again.
+ * not off yet, for the rate of calls or for a guard that is not armed, is tried again; so is what
+ * is seen to run, as a guard's call may come later than ours by the driver's locks.
  */
 static uint64_t step_suspended(struct governor *governor, const struct governor_input *input,
                                uint64_t now_ns)
 {
-    switching_make_up(governor, input->roster, now_ns);
-    switching_judge(governor, input->roster, now_ns);
-    if (governor->is_off)
-        switching_add_newcomers(governor, input->roster);
-    else if (switching_may_disable(governor, input->roster, now_ns))
-        switching_disable(governor, input->roster);
-    if (governor->is_off)
-        switching_renew(governor, now_ns);
+    switching_make_up(governor, input->roster);
+    if (switching_judge(governor, input->roster, now_ns))
+        switching_enable(governor, input->roster);
+    take_off(governor, input->roster);
+    if (!governor->is_off)
+        return now_ns + LEASE_RENEW_NS;
+    switching_renew(governor, input->roster);
+    if (!governor->is_off) /* it was too late */
+        take_off(governor, input->roster);
     return now_ns + LEASE_RENEW_NS;
 }
 

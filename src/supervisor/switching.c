@@ -13,6 +13,7 @@
 #define LEASE_MARGIN_NS (10 * NS_PER_MS)
 #define LEASE_GRACE_NS  (50 * NS_PER_MS) /* after a lease the guards enable by themselves */
 #define LEASE_MOST_NS   (80 * NS_PER_MS) /* so that with the grace it is well below 200 ms */
+#define STORE_NS        NS_PER_MS        /* within this a lease that is stored is seen by all */
 #define SETTLE_NS       (2 * NS_PER_MS)  /* after this long a disable has had its effect */
 #define INERT_MOST      5u
 #define SLOW_NS         (2 * NS_PER_MS) /* a call that is worth a line in the log */
@@ -24,13 +25,27 @@ static void set_lease(struct governor *governor, uint64_t lease_ns)
     store_release(&governor->control->gpus[governor->slot].lease_ns, lease_ns);
 }
 
-void switching_renew(struct governor *governor, uint64_t now_ns)
+static uint64_t get_lease(const struct governor *governor)
+{
+    return load_relaxed(&governor->control->gpus[governor->slot].lease_ns);
+}
+
+static void extend_lease(struct governor *governor, uint64_t now_ns)
 {
     uint64_t until_ns = governor->budget.window_end_ns;
 
     if (governor->is_suspended || until_ns > now_ns + LEASE_MOST_NS)
         until_ns = now_ns + LEASE_MOST_NS;
     set_lease(governor, until_ns + LEASE_MARGIN_NS + 2 * governor->call_ns);
+}
+
+/*
+ * Whether a guard may have put channels back under this lease. They read their clock before the
+ * lease: asked after another lease was stored, this tells of all that ever will by the old one.
+ */
+static bool may_have_run_out(uint64_t lease_ns)
+{
+    return lease_ns && clock_now_ns() + STORE_NS > lease_ns + LEASE_GRACE_NS;
 }
 
 /* A tenant that is suspended without a cap is none of those that a plan shares the calls among. */
@@ -126,7 +141,7 @@ void switching_disable(struct governor *governor, struct roster *roster)
     uint32_t status = RM_OK;
     int rc;
 
-    switching_renew(governor, begin_ns);
+    extend_lease(governor, begin_ns);
     if (!governor->is_off)
         governor->second.off_since_ns = begin_ns;
     governor->is_off = true;
@@ -155,19 +170,35 @@ void switching_add_newcomers(struct governor *governor, struct roster *roster)
     note_call(governor, begin_ns, rc);
     if (rc > 0)
         pace(governor, begin_ns, (size_t)rc);
+    /* What ran until now was not off: in a short stay there is nothing to judge any more. */
     if (rc)
-        governor->disabled_ns = 0; /* what ran until now was not off: there is nothing to judge */
+        governor->disabled_ns = governor->is_suspended ? begin_ns : 0;
 }
 
-void switching_make_up(struct governor *governor, struct roster *roster, uint64_t now_ns)
+/* The guards have put the channels back, or are about to: so do we, to know how it stands. */
+static void follow_guards(struct governor *governor, struct roster *roster)
 {
-    uint64_t lease_ns = load_relaxed(&governor->control->gpus[governor->slot].lease_ns);
     struct budget_measure now = census_measure(&governor->census);
 
-    if (!governor->is_off || !lease_ns || now_ns <= lease_ns + LEASE_GRACE_NS)
-        return;
     switching_enable(governor, roster);
     budget_resume(&governor->budget, &now);
+}
+
+void switching_make_up(struct governor *governor, struct roster *roster)
+{
+    if (governor->is_off && may_have_run_out(get_lease(governor)))
+        follow_guards(governor, roster);
+}
+
+void switching_renew(struct governor *governor, struct roster *roster)
+{
+    uint64_t old_ns = get_lease(governor);
+
+    if (governor->is_stuck)
+        return;
+    extend_lease(governor, clock_now_ns());
+    if (may_have_run_out(old_ns))
+        follow_guards(governor, roster);
 }
 
 void switching_show(struct governor *governor, struct roster *roster, uint64_t now_ns)
@@ -182,19 +213,23 @@ void switching_show(struct governor *governor, struct roster *roster, uint64_t n
     switching_enable(governor, roster);
 }
 
-void switching_judge(struct governor *governor, const struct roster *roster, uint64_t now_ns)
+bool switching_judge(struct governor *governor, const struct roster *roster, uint64_t now_ns)
 {
     if (!governor->is_off || !governor->disabled_ns || !governor->sampler ||
         now_ns < settled_ns(governor))
-        return;
+        return false;
     if (!actuator_is_all_off(roster)) {
         governor->disabled_ns = 0;
-        return;
+        return false;
     }
-    if (!has_run_since_disable(governor))
-        return;
+    if (!has_run_since_disable(governor)) {
+        if (now_ns > settled_ns(governor) + NS_PER_SEC)
+            governor->inert_count = 0; /* else one in a long stay now and then would add up */
+        return false;
+    }
     governor->inert_count++;
     governor->disabled_ns = now_ns;
     if (governor->inert_count >= INERT_MOST)
         give_up(governor, "taking channels off the GPU is accepted but has no effect");
+    return true;
 }

@@ -25,14 +25,18 @@ void switching_disable(struct governor *governor, struct roster *roster);
 /* Channels that appeared while the tenant is off, where the rate allows for it. */
 void switching_add_newcomers(struct governor *governor, struct roster *roster);
 
-/* Off until the window's end, or for longer: then the lease is renewed on the way. */
-void switching_renew(struct governor *governor, uint64_t now_ns);
+/*
+ * Off until the window's end, or for longer: then the lease is renewed on the way. Comes that too
+ * late, so that guards may have acted by the old one, then is_off is false afterwards. Nothing is
+ * renewed while is_stuck.
+ */
+void switching_renew(struct governor *governor, struct roster *roster);
 
 /*
  * We were stopped, or very late: the guards have put the channels back meanwhile, whatever we
  * believe, and what was used without us is not the tenant's debt.
  */
-void switching_make_up(struct governor *governor, struct roster *roster, uint64_t now_ns);
+void switching_make_up(struct governor *governor, struct roster *roster);
 
 /*
  * A context that was on the engine before the records began, and is alone there, writes none until
@@ -41,7 +45,8 @@ void switching_make_up(struct governor *governor, struct roster *roster, uint64_
 void switching_show(struct governor *governor, struct roster *roster, uint64_t now_ns);
 
 /*
- * A tenant that has the engine though all its channels are off: such a driver accepts and does
- * nothing. Beside a busy neighbour it has it now and then: it is looked at while it is off.
+ * Whether the tenant had the engine though all its channels are off: a driver with which that is so
+ * time and again accepts and does nothing. Beside a busy neighbour it has it now and then: it is
+ * looked at while it is off.
  */
-void switching_judge(struct governor *governor, const struct roster *roster, uint64_t now_ns);
+bool switching_judge(struct governor *governor, const struct roster *roster, uint64_t now_ns);
