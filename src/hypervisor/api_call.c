@@ -77,8 +77,14 @@ static void answer(struct http_request *http, struct http_later *later, bool is_
     answer_call(http, call_of(later), is_late);
 }
 
+static void on_abandoned(struct http_later *later)
+{
+    store_relaxed(&call_of(later)->request.is_abandoned, true);
+}
+
 static void on_released(struct http_later *later)
 {
+    on_abandoned(later); /* also where its time was over or the connection broke */
     release(call_of(later));
 }
 
@@ -99,7 +105,7 @@ struct api_call *api_call_new(struct http_server *server, const struct backend *
 
     if (!call)
         return NULL;
-    call->later = (struct http_later){is_ready, answer, on_released};
+    call->later = (struct http_later){is_ready, answer, on_released, on_abandoned};
     call->request.caller = http_request_caller(http)->identity;
     call->request.front_fd = -1;
     call->request.done = on_done;

@@ -55,6 +55,16 @@ static bool is_peer_gone(const struct http_connection *connection)
     return poll(&polled, 1, 0) == 1 && polled.revents;
 }
 
+static void look_for_peer(struct http_connection *connection)
+{
+    const struct http_later *later = connection->later;
+
+    if (connection->is_stream)
+        connection->is_gone = is_peer_gone(connection);
+    else if (later && later->abandon && is_peer_gone(connection))
+        later->abandon(connection->later);
+}
+
 static bool is_due(const struct http_clock *clock, const struct http_connection *connection,
                    uint64_t now_ns)
 {
@@ -78,8 +88,8 @@ static uint64_t look(struct http_clock *clock, uint64_t now_ns, bool is_thorough
     uint64_t next_ns = HTTP_WAKE_NEVER;
 
     for (struct http_connection *each = clock->first; each; each = each->next) {
-        if (each->is_suspended && is_thorough && each->is_stream)
-            each->is_gone = is_peer_gone(each);
+        if (each->is_suspended && is_thorough)
+            look_for_peer(each);
         if (each->is_suspended && (each->is_gone || is_due(clock, each, now_ns)))
             resume(each);
         if (each->is_suspended && each->wake_ns < next_ns)
