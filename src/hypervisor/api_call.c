@@ -156,7 +156,7 @@ void api_call_join(struct api_call *call, struct http_request *http, uint64_t ti
         http_reply_problem(http, 500, NULL, "there is no memory");
         return;
     }
-    guest->later = (struct http_later){is_guest_ready, answer_guest, on_guest_released};
+    guest->later = (struct http_later){is_guest_ready, answer_guest, on_guest_released, NULL};
     guest->call = api_call_hold(call);
     http_reply_later(http, &guest->later, timeout_ns);
 }
