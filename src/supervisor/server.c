@@ -8,6 +8,7 @@
 #include "supervisor/process.h"
 #include "supervisor/runtime.h"
 #include "utils/atomics.h"
+#include "utils/closer.h"
 #include "utils/log.h"
 #include "utils/shm.h"
 #include "utils/sock.h"
@@ -100,8 +101,10 @@ static void on_front(uv_poll_t *handle, int status, int events)
 {
     struct server *server = handle->data;
     struct server_message message;
+    struct sock_fds none = {.close = closer_close, .uid = server->tenant.uid};
     ssize_t length =
-        status < 0 ? 0 : sock_receive(server->config->front_fd, &message, sizeof(message), NULL, 0);
+        status < 0 ? 0
+                   : sock_receive(server->config->front_fd, &message, sizeof(message), &none, 0);
 
     (void)events;
     if (length == -EAGAIN)
