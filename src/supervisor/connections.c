@@ -331,13 +331,22 @@ static void open_connection(struct connections *connections, int fd, const struc
     (void)uv_poll_start(&connection->poll, UV_READABLE | UV_DISCONNECT, on_readable);
 }
 
+/* Of several that are the same user nobody can be told from the tenant. */
+static bool is_operator(const struct connections *connections, const struct sock_peer *peer)
+{
+    return peer->uid != connections->config.tenant->uid &&
+           (peer->uid == 0 || peer->uid == geteuid());
+}
+
 static bool is_welcome(const struct connections *connections, const struct sock_peer *peer)
 {
     uint32_t count = 0;
 
-    if (peer->uid != geteuid() && peer->uid != 0 && peer->uid != connections->config.tenant->uid)
-        return false;
-    if (connections->count >= CONNECTIONS_MAX || closer_count(peer->uid) > CLOSER_MANY)
+    if (is_operator(connections, peer))
+        return connections->count < CONNECTIONS_MAX;
+    if (peer->uid != connections->config.tenant->uid ||
+        connections->count >= CONNECTIONS_MAX - KEPT_FOR_ROOT ||
+        closer_count(peer->uid) > CLOSER_MANY)
         return false;
     LIST_EACH(node, &connections->head)
     count += CONTAINER_OF(node, struct connection, node)->peer.pid == peer->pid;

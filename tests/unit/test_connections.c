@@ -20,7 +20,9 @@
 
 #define TENANT_UID  54321u
 #define ALL         1024 /* connections */
+#define KEPT        64   /* of those for root */
 #define OF_ONE      16   /* of one process */
+#define AT_ONCE     64   /* are accepted in a turn */
 #define PATIENCE_NS (10 * NS_PER_SEC)
 
 /* What the linker calls instead, and what was there. */
@@ -126,6 +128,44 @@ TEST(one_process_has_a_few_connections)
     CHECK(is_let_in());
     at.peer.uid = TENANT_UID + 1;
     CHECK(!is_let_in());
+    stop();
+}
+
+TEST(a_tenant_cannot_keep_root_out)
+{
+    start(TENANT_UID);
+    for (int i = 0; i < ALL - KEPT; i++) {
+        at.peer.pid = 1000 + i / OF_ONE;
+        CHECK(is_let_in());
+    }
+    at.peer.pid = 7;
+    CHECK(!is_let_in());
+    at.peer = (struct sock_peer){.pid = 5, .uid = 0}; /* the daemon, all of them */
+    for (int i = 0; i < KEPT; i++)
+        CHECK(is_let_in());
+    CHECK(!is_let_in());
+    stop();
+}
+
+TEST(root_s_own_tenant_is_counted_as_any)
+{
+    start(0);
+    for (int i = 0; i < OF_ONE; i++)
+        CHECK(is_let_in());
+    CHECK(!is_let_in());
+    stop();
+}
+
+TEST(a_crowd_at_the_door_is_let_in_a_few_at_a_time)
+{
+    start(TENANT_UID);
+    at.peer.uid = 0;
+    for (int i = 0; i < 2 * AT_ONCE - 1; i++)
+        (void)dial();
+    turn();
+    CHECK_EQ(at.connections.count, AT_ONCE);
+    turn();
+    CHECK_EQ(at.connections.count, 2 * AT_ONCE - 1);
     stop();
 }
 
