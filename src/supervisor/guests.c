@@ -3,6 +3,7 @@
 #include "rm/control.h"
 #include "supervisor/controller.h"
 #include "supervisor/process.h"
+#include "utils/clock.h"
 #include "utils/log.h"
 #include "utils/sock.h"
 #include "utils/str.h"
@@ -13,6 +14,8 @@
 #include <string.h>
 
 #define COMPLAINTS_MAX 20
+#define TOLD_MAX       100 /* processes that come or go, in a span */
+#define TELLING_NS     (10 * NS_PER_SEC)
 
 void guests_init(struct guests *guests, struct region_control *control,
                  struct controller *controller)
@@ -28,6 +31,27 @@ bool guests_may_complain(struct guests *guests)
         return false;
     guests->complaint_count++;
     return true;
+}
+
+/* Programs that start and end as fast as they can do not fill the log. */
+static void tell_coming(struct guests *guests, const struct guest *guest, const char *word)
+{
+    uint64_t now_ns = clock_now_ns();
+
+    if (now_ns >= guests->telling_since_ns + TELLING_NS) {
+        if (guests->untold_count)
+            log_info("processes joined or left '%s' %u times more", guests->control->name,
+                     guests->untold_count);
+        guests->told_count = 0;
+        guests->untold_count = 0;
+        guests->telling_since_ns = now_ns;
+    }
+    if (guests->told_count == TOLD_MAX) {
+        guests->untold_count++;
+        return;
+    }
+    guests->told_count++;
+    log_info("process %d (%s) %s '%s'", (int)guest->pid, guest->comm, word, guests->control->name);
 }
 
 /* --- coming --- */
@@ -154,7 +178,7 @@ static void close_files(struct guests *guests, struct guest *guest, bool is_free
 
 static void forget(struct guests *guests, struct guest *guest)
 {
-    log_info("process %d (%s) left '%s'", (int)guest->pid, guest->comm, guests->control->name);
+    tell_coming(guests, guest, "left");
     add_counters(&guests->gone, &guest->counters);
     list_remove(&guest->node);
     guests->count--;
@@ -209,7 +233,7 @@ struct guest *guests_join(struct guests *guests, int socket_fd, pid_t pid, bool 
     }
     list_append(&guests->head, &guest->node);
     guests->count++;
-    log_info("process %d (%s) joined '%s'", (int)pid, guest->comm, guests->control->name);
+    tell_coming(guests, guest, "joined");
     if (guests->is_arming)
         send_arm(guests, guest);
     return guest;

@@ -67,6 +67,8 @@ struct guests {
     bool is_arming;
     struct message_counters gone; /* sums of guests that have left */
     uint32_t complaint_count;
+    uint32_t told_count, untold_count; /* of processes that came and went, in this span */
+    uint64_t telling_since_ns;
 };
 
 void guests_init(struct guests *guests, struct region_control *control,
