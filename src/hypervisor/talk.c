@@ -216,3 +216,9 @@ bool talk_expire(struct talk *talk, uint64_t now_ns)
     lose(talk, -ETIMEDOUT, "its supervisor does not answer");
     return true;
 }
+
+void talk_excuse(struct talk *talk, uint64_t now_ns)
+{
+    if (!list_is_empty(&talk->questions))
+        CONTAINER_OF(talk->questions.next, struct question, node)->asked_ns = now_ns;
+}
