@@ -42,14 +42,15 @@ struct keeper *node_find(const struct node *node, const char *name)
     return NULL;
 }
 
-struct admit node_admit(const struct node *node)
+struct admit node_admit(struct node *node)
 {
     return (struct admit){.cards = node->cards,
                           .card_count = node->card_count,
                           .lost_mask = node->lost_mask,
                           .keepers = &node->keepers,
                           .waiting = &node->waiting,
-                          .policy = node->config.policy};
+                          .policy = node->config.policy,
+                          .groups = &node->groups};
 }
 
 void node_tell(const struct node *node, enum event_kind kind, const struct keeper *keeper,
@@ -414,6 +415,7 @@ void node_free(struct node *node)
     (void)uv_loop_close(&node->loop);
     snapshot_release(node->snapshot);
     event_log_free(node->events);
+    user_groups_forget(&node->groups);
     (void)pthread_mutex_destroy(&node->lock);
     free(node);
 }
@@ -424,6 +426,7 @@ void node_configure(struct node *node, const struct node_config *config)
     node->config.queue_ns = config->queue_ns;
     node->config.standalone_patterns = config->standalone_patterns;
     node->config.foreign_policy = config->foreign_policy;
+    user_groups_forget(&node->groups);
 }
 
 uint64_t node_look_ns(const struct node *node)

@@ -8,6 +8,7 @@
 #include "hypervisor/health.h"
 #include "hypervisor/keeper.h"
 #include "hypervisor/node.h"
+#include "hypervisor/user_groups.h"
 #include "supervisor/runtime.h"
 #include "supervisor/verdict.h"
 
@@ -34,6 +35,7 @@ struct node {
     char driver_version[32], node_name[SNAPSHOT_NODE_NAME_SIZE];
     struct keeper_config keeper_config;
     struct list keepers, waiting;
+    struct user_groups groups;
     struct event_log *events;
     struct health health;
     struct control_socket *control_socket;
@@ -50,7 +52,7 @@ struct node {
 };
 
 struct keeper *node_find(const struct node *node, const char *name);
-struct admit node_admit(const struct node *node);
+struct admit node_admit(struct node *node);
 
 /* Something that is shown has changed: a snapshot is made within 20 ms. */
 void node_changed(struct node *node);

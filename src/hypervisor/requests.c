@@ -248,8 +248,8 @@ static bool may_change(const struct request_caller *caller, uid_t owner)
     return caller->is_operator || (caller->uid != (uid_t)-1 && caller->uid == owner);
 }
 
-static int prepare_set(const struct node *node, struct request *request,
-                       const struct keeper *keeper, struct err *err)
+static int prepare_set(struct node *node, struct request *request, const struct keeper *keeper,
+                       struct err *err)
 {
     struct admit admit = node_admit(node);
     struct message_set limits = request->limits;
