@@ -72,6 +72,8 @@ static void complete(struct keeper *keeper)
     keeper->tenant.is_suspended = keeper->state == SNAPSHOT_SUSPENDED;
     for (uint32_t i = 0; i < whole.gpu_count; i++)
         note_limits(keeper, &whole.gpus[i]);
+    if (!keeper->tenant.is_suspended && !keeper->promise.until_ns)
+        keeper->is_held = false; /* it could not be suspended, or somebody resumed it */
     if (is_first)
         keeper->config->on_ready(keeper->config->context, keeper);
     keeper->config->on_change(keeper->config->context, keeper, &keeper->coming);
@@ -235,7 +237,11 @@ static int load_state(struct keeper *keeper, struct err *err)
     char path[RUNTIME_PATH_MAX];
     int rc = runtime_path(keeper->config->runtime, keeper->tenant.name, "state", path, err);
 
-    return rc ? rc : tenant_load(&keeper->tenant, path, err);
+    if (!rc)
+        rc = tenant_load(&keeper->tenant, path, err);
+    if (!rc)
+        keeper->is_held = keeper->tenant.is_suspended == MESSAGE_HELD;
+    return rc;
 }
 
 /* --- when one is lost --- */

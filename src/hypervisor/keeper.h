@@ -46,6 +46,7 @@ struct keeper {
     enum snapshot_state state;
     bool has_status, is_child, is_gone;
     bool is_observed;     /* somebody else's: looked at, and nothing is done to it */
+    bool is_held;         /* an operator has suspended it, or has asked for that */
     bool is_successor;    /* the next supervisor finds what a former one has left */
     uv_process_t process; /* while is_child */
     uv_timer_t retry;

@@ -248,21 +248,38 @@ static bool may_change(const struct request_caller *caller, uid_t owner)
     return caller->is_operator || (caller->uid != (uid_t)-1 && caller->uid == owner);
 }
 
+/* What an operator has suspended its user cannot resume, nor make his own by suspending it again. */
+static int judge_suspension(const struct request_caller *caller, const struct keeper *keeper,
+                            struct message_set *limits, struct err *err)
+{
+    bool is_over_user = caller->is_operator && caller->uid != keeper->tenant.uid;
+
+    if (!limits->is_suspended && keeper->is_held && !caller->is_operator)
+        return err_say(err, EPERM, "tenant '%s' was suspended by an operator, who can resume it",
+                       keeper->tenant.name);
+    if (limits->is_suspended)
+        limits->is_suspended = is_over_user || keeper->is_held ? MESSAGE_HELD : 1;
+    return 0;
+}
+
 static int prepare_set(struct node *node, struct request *request, const struct keeper *keeper,
                        struct err *err)
 {
     struct admit admit = node_admit(node);
     struct message_set limits = request->limits;
+    int rc = 0;
 
     message_init(&limits, MESSAGE_SET, sizeof(limits));
     if (request->kind != REQUEST_CHANGE) {
         limits.fields = MESSAGE_SET_SUSPENDED;
         limits.is_suspended = request->kind == REQUEST_SUSPEND;
     }
+    if (limits.fields & MESSAGE_SET_SUSPENDED)
+        rc = judge_suspension(&request->caller, keeper, &limits, err);
     request->limits = limits;
-    return limits.fields & ~(uint32_t)MESSAGE_SET_SUSPENDED
-               ? admit_change(&admit, request, keeper, err)
-               : 0;
+    if (!rc && limits.fields & ~(uint32_t)MESSAGE_SET_SUSPENDED)
+        rc = admit_change(&admit, request, keeper, err);
+    return rc;
 }
 
 /* One that is not made yet is ended as one that is there: by its user and by operators. */
@@ -307,6 +324,8 @@ static void do_to_tenant(struct node *node, struct request *request)
     else if (request->kind == REQUEST_DELETE)
         talk_ask(keeper->line, &end, take_reply, request);
     else {
+        if (request->limits.fields & MESSAGE_SET_SUSPENDED)
+            keeper->is_held = request->limits.is_suspended == MESSAGE_HELD;
         promise_add(&keeper->promise, &keeper->tenant, &request->limits, clock_now_ns());
         talk_ask(keeper->line, &request->limits, take_reply, request);
     }

@@ -436,6 +436,46 @@ TEST(a_tenant_is_suspended_and_resumed)
     node_world_stop();
 }
 
+static struct request somebody_resumes(void)
+{
+    struct request request = somebody_s(REQUEST_CHANGE, "s");
+
+    request.limits = (struct message_set){.fields = MESSAGE_SET_SUSPENDED, .gpu_mask = UINT32_MAX};
+    return request;
+}
+
+TEST(what_an_operator_has_suspended_its_user_does_not_resume)
+{
+    struct request suspend, again, resume;
+    struct err err;
+
+    start("answer");
+    CHECK_EQ(create_for_somebody("s", GIB), 0);
+    suspend = node_world_request(REQUEST_SUSPEND, "s");
+    node_world_post(&suspend);
+    resume = somebody_resumes(); /* at once, before its supervisor knows */
+    CHECK_EQ(node_world_do(&resume), -EPERM);
+    CHECK(strstr(resume.words, "operator"));
+    CHECK(becomes("s", "suspended"));
+    again = somebody_s(REQUEST_SUSPEND, "s"); /* which makes it no user's */
+    CHECK_EQ(node_world_do(&again), 0);
+    node_world_end_node(); /* a new daemon knows it, too */
+    CHECK_OK(node_new(&world->node, &world->config, &err), &err);
+    CHECK(becomes("s", "suspended"));
+    resume = somebody_s(REQUEST_RESUME, "s");
+    CHECK_EQ(node_world_do(&resume), -EPERM);
+    resume = node_world_request(REQUEST_RESUME, "s");
+    CHECK_EQ(node_world_do(&resume), 0);
+    CHECK(becomes("s", "running"));
+    again = somebody_s(REQUEST_SUSPEND, "s"); /* its own: it resumes it */
+    CHECK_EQ(node_world_do(&again), 0);
+    CHECK(becomes("s", "suspended"));
+    resume = somebody_resumes();
+    CHECK_EQ(node_world_do(&resume), 0);
+    CHECK(becomes("s", "running"));
+    node_world_stop();
+}
+
 static bool has_none(void *context)
 {
     (void)context;
