@@ -130,8 +130,15 @@ static void on_change(void *context, struct keeper *keeper, const struct keeper_
 
 static void on_ready(void *context, struct keeper *keeper)
 {
-    node_tell(context, EVENT_TENANT_CREATED, keeper, "it has a supervisor (process %d)",
-              keeper->status.tenant.supervisor_pid);
+    int32_t pid = keeper->status.tenant.supervisor_pid;
+
+    if (!keeper->is_inherited)
+        node_tell(context, EVENT_TENANT_CREATED, keeper, "it has a supervisor (process %d)", pid);
+    else if (keeper->is_child)
+        node_tell(context, EVENT_SUPERVISOR_STARTED, keeper,
+                  "it is taken over without a supervisor, and has one now (process %d)", pid);
+    else
+        log_info("%s: it is taken over with its supervisor (process %d)", keeper->tenant.name, pid);
     requests_finish_creation(keeper, 0, "");
 }
 
@@ -268,7 +275,12 @@ static int take_over(void *context, const char *name)
     struct err err;
 
     if (keeper_take_over(&keeper, &node->keeper_config, name, &err) < 0) {
+        struct event event = {.kind = EVENT_TENANT_REFUSED};
+
         log_warn("tenant '%s' is not taken over: %s", name, err.text);
+        (void)str_format(event.tenant, sizeof(event.tenant), "%s", name); /* cut at worst */
+        (void)str_format(event.text, sizeof(event.text), "it is not taken over: %s", err.text);
+        event_log_add(node->events, &event);
         return 0;
     }
     list_append(&node->keepers, &keeper->node);
@@ -427,6 +439,9 @@ void node_configure(struct node *node, const struct node_config *config)
     node->config.standalone_patterns = config->standalone_patterns;
     node->config.foreign_policy = config->foreign_policy;
     user_groups_forget(&node->groups);
+    /* The log has it from whoever has read it. */
+    event_log_add(node->events, &(struct event){.kind = EVENT_CONFIGURATION_LOADED,
+                                                .text = "the configuration was read again"});
 }
 
 uint64_t node_look_ns(const struct node *node)
