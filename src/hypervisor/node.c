@@ -251,8 +251,7 @@ static void on_look(uv_timer_t *timer)
     keeper_look(CONTAINER_OF(at, struct keeper, node), now_ns);
     standalone_look(node->standalone, node->config.standalone_patterns, now_ns);
     outlook_look(node->outlook, node, (enum config_foreign_policy)node->config.foreign_policy);
-    if (!list_is_empty(&node->waiting))
-        requests_retry_waiters(node);
+    requests_look(node);
     make_snapshot(node);
     if (node->config.on_look)
         node->config.on_look(node->config.context, node->snapshot);

@@ -8,6 +8,7 @@
 #include "hypervisor/health.h"
 #include "hypervisor/keeper.h"
 #include "hypervisor/node.h"
+#include "hypervisor/refusal_log.h"
 #include "hypervisor/user_groups.h"
 #include "supervisor/runtime.h"
 #include "supervisor/verdict.h"
@@ -36,6 +37,7 @@ struct node {
     struct keeper_config keeper_config;
     struct list keepers, waiting;
     struct user_groups groups;
+    struct refusal_log refusals;
     struct event_log *events;
     struct health health;
     struct control_socket *control_socket;

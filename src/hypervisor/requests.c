@@ -120,6 +120,12 @@ static bool may_wait(const struct node *node, uid_t uid)
     return count < WAITING_MOST && (uid == 0 || of_one < OF_ONE_MOST);
 }
 
+/* Who asks at wire speed is not told of at wire speed. */
+static bool may_tell(struct node *node, const struct request *request)
+{
+    return refusal_log_may_tell(&node->refusals, request->caller.uid, clock_now_ns());
+}
+
 static int wait_for_room(struct node *node, struct request *request, struct err *err)
 {
     struct err why = *err;
@@ -135,7 +141,8 @@ static int wait_for_room(struct node *node, struct request *request, struct err 
         clock_now_ns() +
         (request->queue_ns < REQUEST_QUEUE_MOST_NS ? request->queue_ns : REQUEST_QUEUE_MOST_NS);
     list_append(&node->waiting, &waiting->node);
-    node_tell(node, EVENT_TENANT_QUEUED, NULL, "'%s' waits for room", request->name);
+    if (may_tell(node, request))
+        node_tell(node, EVENT_TENANT_QUEUED, NULL, "'%s' waits for room", request->name);
     if (request->queued)
         request->queued(request, why.text);
     node_changed(node);
@@ -159,7 +166,8 @@ static void do_create(struct node *node, struct request *request)
         rc = wait_for_room(node, request, &err);
     if (rc >= 0)
         return; /* its supervisor's first word finishes it */
-    node_tell(node, EVENT_TENANT_REFUSED, NULL, "'%s': %s", request->name, err.text);
+    if (may_tell(node, request))
+        node_tell(node, EVENT_TENANT_REFUSED, NULL, "'%s': %s", request->name, err.text);
     finish(request, rc, err.text);
 }
 
@@ -194,12 +202,29 @@ void requests_retry_waiters(struct node *node)
         rc = create(node, waiting->request, &waiting->node, &err);
         if (rc == -ENOSPC && now_ns < waiting->until_ns)
             continue;
-        if (rc < 0)
+        if (rc < 0 && may_tell(node, waiting->request))
             node_tell(node, EVENT_TENANT_REFUSED, NULL, "'%s': %s", waiting->request->name,
                       err.text);
         drop(node, waiting, rc, err.text);
     }
     node->is_retrying_waiters = false;
+}
+
+void requests_look(struct node *node)
+{
+    uint32_t count;
+    uid_t uid;
+
+    while (refusal_log_take(&node->refusals, clock_now_ns(), &uid, &count)) {
+        char whose[32] = "other users";
+
+        if (uid != REFUSAL_LOG_OTHERS)
+            (void)str_format(whose, sizeof(whose), "user %u", uid); /* fits */
+        node_tell(node, EVENT_TENANT_REFUSED, NULL,
+                  "%u more of %s were refused or waited within a minute", count, whose);
+    }
+    if (!list_is_empty(&node->waiting))
+        requests_retry_waiters(node);
 }
 
 void requests_cancel(struct node *node, const struct request *request)

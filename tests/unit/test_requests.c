@@ -640,6 +640,21 @@ TEST(another_supervisor_is_told_and_a_tenant_that_was_there_is_none_that_is_made
     node_world_stop();
 }
 
+TEST(a_user_s_refusals_are_told_so_often_and_no_more)
+{
+    start("answer");
+    CHECK_EQ(create("a", 50 * GIB), 0);
+    for (int i = 0; i < 50; i++)
+        CHECK_EQ(create_for_somebody("b", 50 * GIB), -ENOSPC);
+    CHECK_EQ(count_events(EVENT_TENANT_REFUSED), 20);
+    CHECK_EQ(create("b", 50 * GIB), -ENOSPC); /* another's */
+    CHECK_EQ(count_events(EVENT_TENANT_REFUSED), 21);
+    world->node->refusals.users[0].since_ns -= 61 * NS_PER_SEC;
+    requests_look(world->node);
+    CHECK_EQ(count_events(EVENT_TENANT_REFUSED), 22);
+    node_world_stop();
+}
+
 static void spoil_state(const char *name)
 {
     char path[RUNTIME_PATH_MAX];
