@@ -2,6 +2,7 @@
 
 #include "hypervisor/chronicle.h"
 #include "hypervisor/control_socket.h"
+#include "hypervisor/disk_probe.h"
 #include "hypervisor/keeper_watch.h"
 #include "hypervisor/node_state.h"
 #include "hypervisor/outlook.h"
@@ -27,6 +28,7 @@
 #define LOOK_MOST_MS  1000
 #define GLANCE_MS     200
 #define GPUS_RETRY_NS (10 * NS_PER_SEC)
+#define DISK_NS       (5 * NS_PER_SEC)
 
 /* --- for its parts --- */
 
@@ -240,6 +242,18 @@ static void find_gpus(struct node *node)
 
 /* --- time --- */
 
+/* Or at the next look where something could not be written (requests.c). */
+static void look_at_disk(struct node *node, uint64_t now_ns)
+{
+    char words[sizeof(node->disk_fault)];
+
+    if (now_ns < node->disk_due_ns)
+        return;
+    node->disk_due_ns = now_ns + DISK_NS;
+    if (disk_probe(node->runtime.base, words, sizeof(words)) == 0)
+        node_replace_fault(node, "disk", node->disk_fault, words);
+}
+
 static void on_look(uv_timer_t *timer)
 {
     struct node *node = timer->data;
@@ -247,6 +261,7 @@ static void on_look(uv_timer_t *timer)
 
     if (!node->card_count && now_ns >= node->gpus_retry_ns)
         find_gpus(node);
+    look_at_disk(node, now_ns);
     LIST_EACH_SAFE(at, following, &node->keepers)
     keeper_look(CONTAINER_OF(at, struct keeper, node), now_ns);
     standalone_look(node->standalone, node->config.standalone_patterns, now_ns);
@@ -467,4 +482,15 @@ void node_set_fault(struct node *node, bool is_there, const char *component, con
 {
     health_set(&node->health, is_there, component, text);
     node_changed(node);
+}
+
+void node_replace_fault(struct node *node, const char *component, char *said, const char *text)
+{
+    if (str_equals(said, text))
+        return;
+    if (said[0])
+        node_set_fault(node, false, component, said);
+    (void)str_format(said, sizeof(node->disk_fault), "%s", text); /* cut at worst */
+    if (said[0])
+        node_set_fault(node, true, component, said);
 }

@@ -45,7 +45,8 @@ struct node {
     struct words *words;
     struct outlook *outlook;
     struct backend backend;
-    uint64_t sequence, gpus_retry_ns;
+    uint64_t sequence, gpus_retry_ns, disk_due_ns;
+    char disk_fault[sizeof(((struct snapshot_fault *)0)->text)]; /* that was told; empty: none */
     bool is_taken_over, is_retrying_waiters;
 
     pthread_mutex_t lock; /* for what follows; never held while anything is called */

@@ -73,6 +73,8 @@ static int create(struct node *node, struct request *request, const struct list 
         return rc;
     choose_engine(node, &tenant);
     rc = keeper_create(&keeper, &node->keeper_config, &tenant, &request->front_fd, err);
+    if (rc < 0)
+        node->disk_due_ns = 0; /* it may be the disk: looked at at once */
     if (rc == -ENOSPC)
         return -EIO; /* a full disk is no full GPU: nobody waits for room on it */
     if (rc < 0)
