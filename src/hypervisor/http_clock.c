@@ -222,10 +222,10 @@ bool http_clock_is_stopping(struct http_clock *clock)
     return is_stopping;
 }
 
-uint32_t http_clock_add(struct http_clock *clock, struct http_connection *connection,
-                        uint64_t timeout_ns)
+struct http_clock_load http_clock_add(struct http_clock *clock, struct http_connection *connection,
+                                      uint64_t timeout_ns)
 {
-    uint32_t count = 0;
+    struct http_clock_load load = {0};
 
     lock(clock);
     connection->deadline_ns = after(timeout_ns);
@@ -234,10 +234,12 @@ uint32_t http_clock_add(struct http_clock *clock, struct http_connection *connec
     if (clock->first)
         clock->first->previous = connection;
     clock->first = connection;
-    for (struct http_connection *each = clock->first; each; each = each->next)
-        count += each->listened == connection->listened && each->uid == connection->uid;
+    for (struct http_connection *each = clock->first; each; each = each->next) {
+        load.of_all += each->listened == connection->listened;
+        load.of_user += each->listened == connection->listened && each->uid == connection->uid;
+    }
     unlock(clock);
-    return count;
+    return load;
 }
 
 void http_clock_remove(struct http_clock *clock, struct http_connection *connection)

@@ -32,6 +32,7 @@ struct http_caller {
     bool is_known;                  /* a local user's socket, or a token's bearer */
     bool may_change;                /* an operator, or a local user: then the policy decides */
     bool is_near;                   /* over a unix socket or a loopback address */
+    char peer[64];                  /* "user 1000" of a unix socket, or the address; "": unknown */
     pid_t peer_pid;                 /* of a unix socket's peer, with a token too; 0: not known */
     bool has_grant;                 /* came with a token of the token file */
     struct token_grant grant;
@@ -60,6 +61,9 @@ void http_reply(struct http_request *request, struct http_answer *answer);
 /* A problem (problem.h) of that status; `type` may be NULL. */
 void http_reply_problem(struct http_request *request, unsigned int status, const char *type,
                         const char *format, ...) PRINTF_LIKE(4, 5);
+
+/* 503 with a Retry-After of some seconds. */
+void http_reply_busy(struct http_request *request, const char *type, const char *detail);
 
 /* What is waited for: the beginning of a struct of the handler's, which owns it. */
 struct http_later {

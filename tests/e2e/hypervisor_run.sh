@@ -164,7 +164,7 @@ if [ "$(id -u)" != 0 ] || ! as_nobody test -x "$VGPU_STAGE/bin/vgpu" || [ ! -x /
     done_testing
 fi
 # shellcheck disable=SC2086 # words
-background_as n $NOBODY vgpu run --name n --memory 2GiB --compute 20% -- "$GUESTS/memory" hold 100000000
+background_as n $NOBODY vgpu run --name n --gpu 0 --gpu 1 --memory 2GiB --compute 20% -- "$GUESTS/memory" hold 100000000
 ok "another user's vgpu run finds the daemon, too" wait_for 10 grep -q ready "$TMP/n.out"
 is "and its process is in the tenant" "$(ps_get 'name=n.processes.#')" 1
 hold root_own --compute 10%
@@ -174,6 +174,9 @@ as_nobody vgpu exec n -- "$GUESTS/memory" limit >"$TMP/out" 2>"$TMP/err"
 is "it joins its own" "$(get "$TMP/out" total_bytes)$(cat "$TMP/err")" $((2 * gib))
 ok "it changes its own, through the daemon" as_nobody vgpu set n --compute 25%
 is "which holds" "$(ps_get name=n.gpus.0.compute_limit_percent)" 25.0
+ok "on one GPU alone as well" as_nobody vgpu set n --gpu 1 --compute 30%
+is "and on no other" "$(ps_get 'name=n.gpus.*.compute_limit_percent' | xargs)" '25.0 30.0'
+refused 2 "does not have GPU 7" as_nobody vgpu set n --gpu 7 --compute 30%
 refused 1 'belongs to somebody else' as_nobody vgpu set root_own --compute 90%
 refused 1 'belongs to somebody else' as_nobody vgpu exec root_own -- "$GUESTS/memory" limit
 control="$TMP/run/tenants/n/control"
