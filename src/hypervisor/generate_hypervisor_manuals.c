@@ -150,7 +150,9 @@ static void print_policy(FILE *file)
 {
     fputs(
         ".SH POLICY\n\\fBpolicy\\fR is an ordered list of rules. The first that matches a user "
-        "decides, alone; without one all is allowed but to exceed. Bounds are for all tenants of "
+        "decides, alone; without one all is allowed but to exceed, and more than 64 tenants of a "
+        "user. Where a rule for a group comes first and a user's groups cannot be found out, it is "
+        "refused. Operators (root) are not asked. Bounds are for all tenants of "
         "one user together. A rule is for one of \\fBuser\\fR (a name or a number), \\fBgroup\\fR "
         "(the same) or \\fBeveryone: true\\fR, and may hold:\n",
         file);

@@ -56,6 +56,7 @@ healthz "all is well" 200 ok
 
 dd if=/dev/zero bs=4k >>"$TMP/run/filler" 2>/dev/null
 refused 'o space left' vgpu run --name c -- true
+healthz "full disk" 503 '"disk".*o space left'
 is "full disk: nothing of it is left" "$(tenant_folders)" 'a b'
 refused 'o space left.*\|change holds' vgpu set a --compute 20%
 ok "a change holds all the same" wait_for 5 is_at "$TMP/a.trace" 16 24
@@ -69,8 +70,10 @@ kill -KILL "$supervisor"
 ok "a supervisor that is killed is followed" wait_for 5 has_other_supervisor
 ok "by one that knows what was written last" wait_for 5 is_at "$TMP/a.trace" 36 44
 kill_daemon
+is "which is said once" "$(said 'error health: disk: .*o space left')" 1
 start_daemon
 ok "a daemon that begins on a full disk knows its tenants" wait_for 5 has_other_supervisor
+healthz "and what is wrong" 503 '"disk".*o space left'
 rm "$TMP/run/filler"
 ok "with room again, all is well" vgpu run --name c -- true
 healthz "all is well again" 200 ok
@@ -81,11 +84,13 @@ read_only
 refused 'ead-only file system' vgpu run --name c -- true
 ok "read-only: tenants work on" works_on a
 ok "each of them" works_on b
+healthz "read-only" 503 '"disk".*ead-only file system'
 lines=$(wc -l <"$TMP/daemon.log")
 sleep 3 # the silence of three looks is what is under test: there is nothing to wait for
 at_most "lines that the daemon writes in three seconds without a request" "$(($(wc -l <"$TMP/daemon.log") - lines))" 1
 umount "$TMP/run"
 ok "writable again, all is well" vgpu run --name c -- true
+healthz "writable again" 200 ok
 
 # --- a GPU ---
 
