@@ -145,13 +145,15 @@ static void on_front(uv_poll_t *handle, int status, int events)
 static void on_event(uv_poll_t *handle, int status, int events)
 {
     struct server *server = handle->data;
-    bool is_wanted = controller_wants_armed(server->controller);
     uint64_t count;
+    bool is_wanted;
 
     (void)status;
     (void)events;
     if (read(controller_event_fd(server->controller), &count, sizeof(count)) < 0)
         return;
+    /* What changes from here on raises the event anew. */
+    is_wanted = controller_wants_armed(server->controller);
     if (is_wanted != server->guests.is_arming)
         guests_arm(&server->guests, is_wanted);
     for (uint32_t i = 0; i < server->tenant.gpu_count; i++) {
