@@ -368,6 +368,19 @@ TEST(the_reasons_of_a_plan_are_what_was_asked_for_and_what_came_of_it)
     stop();
 }
 
+TEST(one_that_is_suspended_is_so_before_its_first_channel_comes)
+{
+    struct message_explained explained;
+
+    start();
+    controller_set_quota(at.controller, 0,
+                         &(struct controller_quota){SLICES_NO_CAP, 1, REGION_NORMAL, true});
+    controller_explain(at.controller, 0, &explained);
+    CHECK_EQ(explained.is_suspended, 1);
+    CHECK_EQ(explained.planned_ns, 0);
+    stop();
+}
+
 TEST(a_gpu_that_is_not_there_is_explained_by_nothing)
 {
     struct message_explained explained;
