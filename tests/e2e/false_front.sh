@@ -7,7 +7,7 @@ on_simulator "$@"
 ask="$ROOT/tests/e2e/node_ask.py"
 export VGPU_RUNTIME_DIR="$TMP/run"
 mkdir -m 700 "$VGPU_RUNTIME_DIR"
-[ "${VGPU_TEST_DAEMON:-}" = 1 ] || start_daemon
+start_daemon
 knows_not() { ! "$ask" list | grep -qx "$1"; }
 is_ready() { grep -q ready "$TMP/$1.out"; }
 
