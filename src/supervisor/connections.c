@@ -4,6 +4,7 @@
 #include "ipc/message.h"
 #include "supervisor/clients.h"
 #include "supervisor/guests.h"
+#include "supervisor/process.h"
 #include "supervisor/tenant.h"
 #include "utils/clock.h"
 #include "utils/closer.h"
@@ -181,6 +182,7 @@ static int on_guest_hello(struct connection *connection, struct sock_fds *fds)
     if (need_ledger(connections, fds) < 0)
         return -EPROTO;
     connection->guest = guests_join(connections->config.guests, connection->fd,
+                                    process_open_peer(connection->fd, &connection->peer),
                                     connection->peer.pid, fds->count == 2);
     if (!connection->guest)
         return -ECONNRESET; /* gone already, or guests_join() has said what is wrong */

@@ -9,7 +9,6 @@
 #include "utils/str.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -204,18 +203,21 @@ static void settle_former(struct guests *guests, pid_t pid, bool is_again)
     }
 }
 
-struct guest *guests_join(struct guests *guests, int socket_fd, pid_t pid, bool is_again)
+struct guest *guests_join(struct guests *guests, int socket_fd, int pid_fd, pid_t pid,
+                          bool is_again)
 {
     struct guest *guest = calloc(1, sizeof(*guest));
     int rc;
 
-    settle_former(guests, pid, is_again);
-
-    if (!guest)
+    if (!guest) {
+        attr_close(&pid_fd);
         return NULL;
+    }
+    if (pid_fd >= 0)
+        settle_former(guests, pid, is_again);
     guest->pid = pid;
     guest->socket_fd = socket_fd;
-    guest->pid_fd = process_open(pid);
+    guest->pid_fd = pid_fd;
     list_init(&guest->node);
     process_comm(pid, guest->comm, sizeof(guest->comm));
     for (size_t i = 0; i < GUEST_FILES_MAX; i++)
@@ -438,13 +440,6 @@ void guests_leave(struct guests *guests, struct guest *guest)
     forget(guests, guest);
 }
 
-static bool has_died(const struct guest *guest)
-{
-    struct pollfd poll_fd = {.fd = guest->pid_fd, .events = POLLIN};
-
-    return poll(&poll_fd, 1, 0) > 0;
-}
-
 bool guests_expire(struct guests *guests, uint64_t now_ns)
 {
     bool is_any_lost = false;
@@ -455,7 +450,7 @@ bool guests_expire(struct guests *guests, uint64_t now_ns)
 
         if (guest->socket_fd >= 0)
             continue;
-        if (has_died(guest) || now_ns > guest->lost_ns + GUEST_LOST_NS)
+        if (process_has_ended(guest->pid_fd) || now_ns > guest->lost_ns + GUEST_LOST_NS)
             guests_leave(guests, guest);
         else
             is_any_lost = true;

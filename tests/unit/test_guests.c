@@ -36,7 +36,7 @@ static void join(bool is_again)
     CHECK_EQ(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
     at.here = ends[0];
     at.there = ends[1];
-    at.guest = guests_join(&at.guests, at.here, getpid(), is_again);
+    at.guest = guests_join(&at.guests, at.here, process_open(getpid()), getpid(), is_again);
 }
 
 static struct message_welcome receive_welcome(void)
@@ -146,7 +146,7 @@ TEST(a_process_that_is_no_more_gets_nothing)
         _exit(0);
     CHECK(child > 0 && waitpid(child, NULL, 0) == child);
     (void)receive_welcome();
-    CHECK(guests_join(&at.guests, at.here, child, false) == NULL);
+    CHECK(guests_join(&at.guests, at.here, process_open(child), child, false) == NULL);
     CHECK(receive_welcome().status < 0);
     CHECK_EQ(at.guests.count, 1);
     stop();
