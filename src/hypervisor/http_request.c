@@ -152,12 +152,11 @@ const char *http_request_body(const struct http_request *request, size_t *ret_si
 
 void http_reply(struct http_request *request, struct http_answer *answer)
 {
-    const char *tag = answer ? http_answer_tag(answer) : "";
-    const char *known = *tag ? http_request_field(request, MHD_HTTP_HEADER_IF_NONE_MATCH) : NULL;
+    const char *known = http_request_field(request, MHD_HTTP_HEADER_IF_NONE_MATCH);
 
     http_answer_release(request->answer);
     request->answer = answer;
-    if (!known || !str_equals(known, tag))
+    if (!answer || !known || !http_answer_is_known(answer, known))
         return;
     request->answer = http_answer_new_unchanged(answer);
     http_answer_release(answer);

@@ -44,6 +44,10 @@ static const struct meaning {
     {EOPNOTSUPP, 501, "not-supported"},
     {EAGAIN, 429, "too-much-at-once"},
     {ETIMEDOUT, 504, "no-answer"},
+    /* The supervisor, or the daemon, has ended: the next one can be asked soon. */
+    {ECONNRESET, 503, "has-ended"},
+    {ECONNREFUSED, 503, "has-ended"},
+    {EPIPE, 503, "has-ended"},
 };
 
 const char *problem_title(unsigned int status)

@@ -46,6 +46,11 @@ def check_methods(fake):
     tag = fake.ask('GET', '/api/v1/gpus').fields['etag']
     again = fake.ask('GET', '/api/v1/gpus', fields=[f'If-None-Match: {tag}'])
     same('what is known is 304, without a body', (again.status, again.body), (304, b''))
+    for known, status in ((f'W/{tag}', 304), (f'"x", {tag}', 304), (f'"x",W/"y" ,W/{tag}, "z"', 304), ('*', 304),
+                          ('"x"', 200), (tag[:-1], 200), (tag.strip('"'), 200), (f'{tag}x', 200), ('', 200)):
+        same(f'If-None-Match: {known} is {status}',
+             fake.ask('GET', '/api/v1/gpus', fields=[f'If-None-Match: {known}']).status, status)
+    same('what has no tag is not known', fake.ask('GET', '/healthz', fields=['If-None-Match: *']).status, 200)
     fake.say('go on')
     with fake.connect() as connection:
         for i in range(3):
@@ -159,6 +164,16 @@ def check_explain(fake):
     same('with the explanation', {len(answer.json()['gpus']) for answer in answers}, {1})
     for connection in asking:
         connection.close()
+    before = int(fake.say('requests'))
+    fake.say('hold')
+    with fake.connect() as connection:
+        connection.sendall(f'GET {TENANTS}/alpha/explain HTTP/1.1\r\nHost: localhost\r\n\r\n'.encode())
+        while int(fake.say('requests')) == before:
+            pass
+        fake.say('lose')
+        answer = read_answer(connection)
+    same('a supervisor that ends is 503, to be asked again', (answer.status, answer.fields.get('retry-after')),
+         (503, '1'))
 
 
 def check_callers(fake):

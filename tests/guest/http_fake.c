@@ -12,7 +12,8 @@
  *     events N         so many of them
  *     fault TEXT       the snapshots have a fault from now on; without TEXT: none any more
  *     stall            no new snapshots; `go on` makes them again
- *     hold             requests are not done; `release` does those that were held
+ *     hold             requests are not done; `release` does those that were held, `lose` fails
+ *                      them as a supervisor's end does
  *     join TENANT PID  a tenant with so many more: without PID, one that has no processes yet; with
  *                      an @ in its name it is a standalone one
  *     leave PID        a process has ended; `leave` alone: all such tenants have
@@ -61,7 +62,7 @@ static struct {
     struct snapshot *snapshot;
     uint64_t sequence;
     char fault[112];
-    bool is_stalled, is_holding;
+    bool is_stalled, is_holding, is_losing;
     struct request *held[HELD_MAX];
     size_t held_count;
     uint32_t posted_count;
@@ -263,7 +264,9 @@ static void finish(struct request *request)
     bool is_known = snapshot_find(fake.snapshot, request->name) != NULL;
 
     request->status = 0;
-    if (request->kind == REQUEST_CREATE) {
+    if (fake.is_losing) {
+        refuse(request, -ECONNRESET, "its supervisor has ended");
+    } else if (request->kind == REQUEST_CREATE) {
         (void)str_format(request->answer_name, sizeof(request->answer_name), "%s",
                          request->name[0] ? request->name : "tenant-1");
         request->answer_gpu_mask = request->gpu_mask ? request->gpu_mask : 1;
@@ -301,13 +304,15 @@ static void fill_own(void *context, struct metrics_own *own)
     own->samples = 7;
 }
 
-static void release_held(void)
+static void release_held(bool is_losing)
 {
     (void)pthread_mutex_lock(&fake.lock);
     fake.is_holding = false;
+    fake.is_losing = is_losing;
     for (size_t i = 0; i < fake.held_count; i++)
         finish(fake.held[i]);
     fake.held_count = 0;
+    fake.is_losing = false;
     (void)pthread_mutex_unlock(&fake.lock);
 }
 
@@ -397,7 +402,9 @@ static bool obey(char *line)
     else if (str_equals(line, "hold"))
         set(&fake.is_holding, true);
     else if (str_equals(line, "release"))
-        release_held();
+        release_held(false);
+    else if (str_equals(line, "lose"))
+        release_held(true);
     else if (str_equals(line, "requests"))
         return say_requests();
     else if (!obey_for_pods(line))
@@ -488,7 +495,7 @@ int main(int count, char **arguments)
     legacy_routes_free(fake.legacy);
     api_free(api);
     http_server_free(server);
-    release_held(); /* later than the server's end, as the loop may be */
+    release_held(false); /* later than the server's end, as the loop may be */
     event_log_free(events);
     snapshot_release(fake.snapshot);
     return 0;
