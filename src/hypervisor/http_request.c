@@ -26,6 +26,8 @@
 #define ANSWER_NS          (60 * NS_PER_SEC)
 #define STREAM_BLOCK       4096
 #define BUSY_RETRY_SECONDS "5"
+/* How long at most a stream is not asked whether its token is still good. */
+#define TOKEN_LOOK_NS (3600 * NS_PER_SEC)
 
 /*
  * The states of a request, all on its listener's thread:
@@ -68,6 +70,8 @@ struct stream_body {
     struct http_stream *stream;
     struct http_connection *connection;
     struct http_clock *clock;
+    bool has_grant; /* it lives no longer than the token that it was asked for with */
+    uint64_t expires_unix_ms, token_generation;
 };
 
 struct http_request *http_request_new(struct http_server *server, struct MHD_Connection *library,
@@ -196,14 +200,34 @@ void http_reply_later(struct http_request *request, struct http_later *later, ui
     request->later_ns = timeout_ns;
 }
 
+/*
+ * How long the token that the stream was asked for with is good, in ns; 0: not any more. Longer
+ * than an hour is an hour: it is looked at again before.
+ */
+static uint64_t token_left_ns(const struct stream_body *body)
+{
+    uint64_t now_unix_ms = clock_unix_ms(), left_ms;
+
+    if (!body->has_grant)
+        return TOKEN_LOOK_NS;
+    if (now_unix_ms >= body->expires_unix_ms ||
+        body->token_generation != http_server_token_generation(body->server))
+        return 0;
+    left_ms = body->expires_unix_ms - now_unix_ms;
+    return left_ms < TOKEN_LOOK_NS / NS_PER_MS ? left_ms * NS_PER_MS : TOKEN_LOOK_NS;
+}
+
 static ssize_t read_stream(void *context, uint64_t position, char *buffer, size_t size)
 {
     struct stream_body *body = context;
-    uint64_t wake_ns = HTTP_WAKE_NEVER;
+    uint64_t wake_ns = HTTP_WAKE_NEVER, left_ns, end_ns;
     uint64_t kicks = http_clock_kicks(body->clock);
     ssize_t got;
 
     if (body->connection->is_gone || http_clock_is_stopping(body->clock))
+        return MHD_CONTENT_READER_END_OF_STREAM;
+    left_ns = token_left_ns(body);
+    if (!left_ns)
         return MHD_CONTENT_READER_END_OF_STREAM;
     got = body->stream->read(body->stream, buffer, size, &wake_ns);
     if (got == HTTP_STREAM_DROPPED)
@@ -211,7 +235,9 @@ static ssize_t read_stream(void *context, uint64_t position, char *buffer, size_
     if (got < 0)
         return MHD_CONTENT_READER_END_OF_STREAM;
     /* A kick after the one that was counted above wakes it again at once. */
-    if (got == 0 && !http_clock_wait_stream(body->clock, body->connection, wake_ns, kicks))
+    end_ns = clock_now_ns() + left_ns;
+    if (got == 0 && !http_clock_wait_stream(body->clock, body->connection,
+                                            wake_ns < end_ns ? wake_ns : end_ns, kicks))
         return MHD_CONTENT_READER_END_OF_STREAM;
     return got;
 }
@@ -240,6 +266,9 @@ static struct MHD_Response *new_stream(struct http_request *request, struct http
                                  .server = request->server,
                                  .stream = stream,
                                  .connection = request->connection,
+                                 .has_grant = request->caller.has_grant,
+                                 .expires_unix_ms = request->caller.grant.expires_unix_ms,
+                                 .token_generation = request->caller.token_generation,
                                  .clock = http_clock_hold(http_server_clock(request->server))};
     response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, read_stream, body,
                                                  free_stream);

@@ -17,6 +17,7 @@
  *     join TENANT PID  a tenant with so many more: without PID, one that has no processes yet; with
  *                      an @ in its name it is a standalone one
  *     leave PID        a process has ended; `leave` alone: all such tenants have
+ *     tokens           the file of tokens is read again
  *     requests         says how many were posted so far, instead of "done"
  *     stop             the server is stopped, "stopped" is said, and the program ends
  *
@@ -69,6 +70,8 @@ static struct {
     struct member members[MEMBERS_MAX];
     size_t member_count;
     struct legacy_routes *legacy;
+    struct http_server *server;
+    const char *token_path; /* NULL: there are no tokens */
     struct backend backend;
 } fake = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -383,6 +386,22 @@ static bool say_requests(void)
     return printf("%u\n", count) > 0;
 }
 
+static void fail(const struct err *err)
+{
+    (void)fprintf(stderr, "http_fake: %s\n", err->text);
+    exit(1);
+}
+
+static void load_tokens(void)
+{
+    struct token_file *tokens;
+    struct err err;
+
+    if (token_file_load(&tokens, fake.token_path, &err) < 0)
+        fail(&err);
+    http_server_set_tokens(fake.server, tokens);
+}
+
 /* False: the program ends. */
 static bool obey(char *line)
 {
@@ -405,6 +424,8 @@ static bool obey(char *line)
         release_held(false);
     else if (str_equals(line, "lose"))
         release_held(true);
+    else if (str_equals(line, "tokens"))
+        load_tokens();
     else if (str_equals(line, "requests"))
         return say_requests();
     else if (!obey_for_pods(line))
@@ -428,12 +449,6 @@ static void serve(void)
     } while (obey(line));
 }
 
-static void fail(const struct err *err)
-{
-    (void)fprintf(stderr, "http_fake: %s\n", err->text);
-    exit(1);
-}
-
 static void print_routes(const struct http_server *server)
 {
     static const char *const methods[] = {"GET", "POST", "PUT", "PATCH", "DELETE"};
@@ -445,13 +460,12 @@ static void print_routes(const struct http_server *server)
 
 static int start(struct http_server *server, char **arguments)
 {
-    struct token_file *tokens;
     struct err err;
 
-    if (*arguments && str_equals(*arguments, "--tokens")) {
-        if (!arguments[1] || token_file_load(&tokens, arguments[1], &err) < 0)
-            fail(&err);
-        http_server_set_tokens(server, tokens);
+    fake.server = server;
+    if (*arguments && str_equals(*arguments, "--tokens") && arguments[1]) {
+        fake.token_path = arguments[1];
+        load_tokens();
         arguments += 2;
     }
     for (size_t i = 0; arguments[i]; i++) {
