@@ -190,7 +190,18 @@ def check_callers(fake):
     same('a reader may read', fake.ask('GET', TENANTS, token=READER).status, 200)
     same('and not change', change(token=READER), 403)
     same('nor may a pod', change(token=POD), 403)
+    before, level = fake.say('requests'), fake.ask('GET', '/api/v1/log-level').json()
+    for method, path, body in (('PATCH', f'{TENANTS}/alpha', {'weight': 2}), ('POST', TENANTS, {'name': 'sneaked'}),
+                               ('DELETE', f'{TENANTS}/alpha?force=true', None), ('POST', f'{TENANTS}/alpha/freeze', None),
+                               ('PUT', '/api/v1/log-level', {'level': 'debug'}),
+                               ('POST', '/api/v1/limiter/command/worker_4711', {'id': 1, 'kind': 'Suspend'})):
+        for token, status in ((None, 401), ('x' * 24, 401), (EXPIRED, 401), (READER, 403), (POD, 403)):
+            same(f'{method} {path} with the token {token} is {status}',
+                 fake.ask(method, path, body, token=token).status, status)
+    same('and none of it reached the loop', fake.say('requests'), before)
+    same('nor the log', fake.ask('GET', '/api/v1/log-level').json(), level)
     same('an operator may', change(token=OPERATOR), 204)
+    same('which reaches it', int(fake.say('requests')), int(before) + 1)
     same('we ourselves may, over the unix socket', change(is_unix=True), 204)
     may = [fake.ask('GET', '/api/v1/node', token=token).json()['may_change'] for token in (None, READER, OPERATOR)]
     same('the node says who may change', may, [False, False, True])
