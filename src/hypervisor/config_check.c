@@ -2,10 +2,11 @@
 
 #include "hypervisor/listen_address.h"
 #include "hypervisor/log_levels.h"
+#include "hypervisor/usage_labels.h"
 #include "supervisor/runtime.h"
+#include "utils/log.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -122,26 +123,39 @@ static int check_listening(const struct config *config, struct err *err)
 
 static int check_labels(const struct config *config, struct err *err)
 {
-    json_t *labels, *value;
-    const char *key;
-    int rc = 0;
+    struct usage_labels labels;
+    struct err reason;
 
-    if (!config->metrics_extra_labels[0])
-        return 0;
-    labels = json_loads(config->metrics_extra_labels, 0, NULL);
-    if (!labels)
-        return err_set(err, ENOMEM, "read metrics_extra_labels");
-    json_object_foreach(labels, key, value) if (!rc && !json_is_string(value)) rc = config_fail(
-        config, CONFIG_metrics_extra_labels, err, "'%s' is not given the name of a tag", key);
-    json_decref(labels);
-    return rc;
+    if (usage_labels_parse(&labels, config->metrics_extra_labels, &reason) < 0)
+        return config_fail(config, CONFIG_metrics_extra_labels, err, "%s", reason.text);
+    return 0;
 }
 
-static int check_levels(const struct config *config, struct err *err)
+/*
+ * The variables of other programs have those programs' filters, of spans and fields too: who starts
+ * us in their place is told what of it we cannot do. Our own has to be right.
+ */
+static void drop_unknown_levels(struct config *config)
+{
+    const struct config_source *source = &config->sources[CONFIG_log_level];
+    char dropped[CONFIG_TEXT_SIZE];
+    struct str str;
+
+    if (source->kind != CONFIG_ENVIRONMENT || str_equals(source->variable, "VGPU_LOG"))
+        return;
+    str_init(&str, dropped, sizeof(dropped));
+    log_levels_drop_unknown(config->log_level, &str);
+    if (str.length)
+        log_warn("variable %s: levels of the log that are not understood are left out: %s",
+                 source->variable, dropped);
+}
+
+static int check_levels(struct config *config, struct err *err)
 {
     struct log_levels levels;
     struct err reason;
 
+    drop_unknown_levels(config);
     if (log_levels_parse(&levels, config->log_level, &reason) < 0)
         return config_fail(config, CONFIG_log_level, err, "%s", reason.text);
     return 0;

@@ -64,9 +64,14 @@ $D --config "$TMP/one.yaml" --print-config >"$TMP/two.yaml"
 values() { sed 's/  # [^#]*$//' "$1"; }
 is "what is printed is read back as the same" "$(values "$TMP/two.yaml")" "$(values "$TMP/one.yaml")"
 ok "with the policy" grep -q '^  - {everyone: true, memory: 12.5%}  # from ' "$TMP/one.yaml"
-is "it is good" "$($D --config "$TMP/one.yaml" --check-config)" "the configuration is good"
-is "what has no effect is said" "$($D --check-config --config "$F" --erl-update-interval-ms 50 | head -n 1)" \
+is "it is good" "$($D --config "$TMP/one.yaml" --check-config | tail -n 1)" "the configuration is good"
+is "what has no effect is said" "$($D --check-config --config "$F" --erl-update-interval-ms 50 | grep erl_)" \
     "option 'erl_update_interval_ms' has no effect: each tenant's windows follow from its own limits"
+is "so are labels of pods, which nobody tells us of" "$($D --check-config --config "$F" | head -n 1 | cut -d : -f 1)" \
+    "option 'metrics_extra_labels' has no effect"
+is "of another program's filter a warning tells" "$(RUST_LOG='hyper,debug' $D --check-config 2>&1)" \
+    "vgpu: variable RUST_LOG: levels of the log that are not understood are left out: hyper
+the configuration is good"
 ok "the example is good" $D --config "$ROOT/deploy/vgpu-hypervisor.yaml" --check-config
 
 # --- what is refused ---

@@ -88,7 +88,16 @@ TEST(what_cannot_be_is_refused_with_its_place)
         {"runtime_dir: /aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
          "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
          "runtime_dir: the path is too long"},
-        {"metrics_extra_labels: {a: 1}", "/f:1:23: metrics_extra_labels: 'a' is not given"},
+        {"metrics_extra_labels: {a: 1}",
+         "/f:1:23: metrics_extra_labels: the tag for label 'a' is no name"},
+        {"metrics_extra_labels: {a: ''}", "the tag for label 'a' is no name"},
+        {"metrics_extra_labels: {a: node}", "there is a tag 'node' already"},
+        {"metrics_extra_labels: {a: t, b: t}", "there is a tag 't' already"},
+        {"metrics_extra_labels: {a: 0123456789012345678901234567890123456789012345678901234567890123}",
+         "the label 'a' or its tag is too long"},
+        {"metrics_extra_labels: {a: a, b: b, c: c, d: d, e: e, f: f, g: g, h: h, i: i, j: j, k: k, "
+         "l: l, m: m}",
+         "more than 12 labels"},
     };
 
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
