@@ -1,5 +1,6 @@
 #include "hypervisor/config_check.h"
 
+#include "hypervisor/http_server.h"
 #include "hypervisor/listen_address.h"
 #include "hypervisor/log_levels.h"
 #include "hypervisor/usage_labels.h"
@@ -105,6 +106,19 @@ static int check_socket(const struct config *config, struct err *err)
     return 0;
 }
 
+/* The HTTP server takes them together. */
+static int check_host_names(const struct config *config, struct err *err)
+{
+    size_t length = strlen(config->node_name) + 1 + strlen(config->api_host_names);
+
+    if (length >= HTTP_HOST_NAMES_SIZE)
+        return config_fail(config, CONFIG_api_host_names, err, "the names are too long");
+    if (strpbrk(config->api_host_names, ":/"))
+        return config_fail(config, CONFIG_api_host_names, err, "'%s' has more than names",
+                           config->api_host_names);
+    return 0;
+}
+
 static int check_listening(const struct config *config, struct err *err)
 {
     struct listen_address address;
@@ -171,6 +185,8 @@ int config_check(struct config *config, struct err *err)
         rc = check_socket(config, err);
     if (!rc)
         rc = check_listening(config, err);
+    if (!rc)
+        rc = check_host_names(config, err);
     if (!rc)
         rc = check_labels(config, err);
     if (!rc)

@@ -139,8 +139,15 @@ static void fill_own(void *context, struct metrics_own *own)
 
 static int start_http(struct views *views, const struct config *config, struct err *err)
 {
-    const struct http_server_options options = {.host_names = config->node_name};
-    int rc = http_server_new(&views->server, &options, err);
+    char names[HTTP_HOST_NAMES_SIZE];
+    const struct http_server_options options = {.host_names = names};
+    int rc;
+
+    (void)str_format(names, sizeof(names), "%s %s", config->node_name,
+                     config->api_host_names); /* fits: config_check() */
+    for (char *comma = names; (comma = strchr(comma, ',')) != NULL;)
+        *comma = ' ';
+    rc = http_server_new(&views->server, &options, err);
 
     if (!rc)
         rc = api_new(&views->api, node_backend(views->node), views->server, err);

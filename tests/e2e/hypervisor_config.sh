@@ -133,6 +133,12 @@ $D --print-config --config /dev/null | sed -n 's/^\([a-z0-9_]*\):.*/\1/p' | whil
     grep -q "^.fB$key.fR" "$VGPU_STAGE/share/man/man5/vgpu-hypervisor.yaml.5" || echo "$key"
 done >"$TMP/missing"
 is "the manual of the file has every key, and the policy" "$(cat "$TMP/missing")" ""
+# The example's lines, without the sign before them, are what the daemon reads.
+sed -n 's/^#\(0* [orp]\)/\1/p' "$ROOT/deploy/tokens.example" | awk '{ $1 = NR "000000000000000"; print }' >"$TMP/tokens"
+chmod 600 "$TMP/tokens"
+is "the example of tokens has one of each kind" "$(cut -d ' ' -f 2 "$TMP/tokens" | xargs)" 'operator reader pod'
+background_as tokens vgpu-hypervisor --runtime-dir "$TMP/run" --api-listen-addr '' --api-token-file "$TMP/tokens"
+ok "which the daemon reads" wait_for 10 test -S "$TMP/run/api"
 UNIT=$VGPU_STAGE/lib/systemd/system/vgpu-hypervisor.service
 if command -v systemd-analyze >/dev/null; then
     sed "s|/usr/bin/|$VGPU_STAGE/bin/|" "$UNIT" >"$TMP/vgpu-hypervisor.service"

@@ -80,6 +80,7 @@ TEST(what_cannot_be_is_refused_with_its_place)
     } bad[] = {
         {"log_level: loud", "/f:1:12: log_level: 'loud' is no level"},
         {"api_listen_addr: here", "/f:1:18: api_listen_addr: 'here' is not an address"},
+        {"api_host_names: 'a:80'", "/f:1:17: api_host_names: 'a:80' has more than names"},
         {"api_socket: api", "/f:1:13: api_socket: 'api' is not an absolute path"},
         {"api_socket: /aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
          "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
