@@ -126,7 +126,7 @@ for page in man8/vgpu-hypervisor.8 man5/vgpu-hypervisor.yaml.5; do
     if command -v groff >/dev/null; then
         is "it formats without a warning" "$(groff -ww -man -Tascii "$VGPU_STAGE/share/man/$page" 2>&1 >/dev/null)" ""
     else
-        skip "it formats without a warning: there is no groff"
+        skip_tool "it formats without a warning: there is no groff"
     fi
 done
 $D --print-config --config /dev/null | sed -n 's/^\([a-z0-9_]*\):.*/\1/p' | while read -r key; do
@@ -144,6 +144,6 @@ if command -v systemd-analyze >/dev/null; then
     sed "s|/usr/bin/|$VGPU_STAGE/bin/|" "$UNIT" >"$TMP/vgpu-hypervisor.service"
     is "systemd understands the unit" "$(systemd-analyze --man=no verify "$TMP/vgpu-hypervisor.service" 2>&1)" ""
 else
-    skip "systemd understands the unit: there is no systemd-analyze"
+    skip_tool "systemd understands the unit: there is no systemd-analyze"
 fi
 done_testing
