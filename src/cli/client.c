@@ -3,6 +3,7 @@
 #include "cli/node_client.h"
 #include "supervisor/runtime.h"
 #include "utils/sock.h"
+#include "utils/str.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -21,6 +22,16 @@ union packet {
     char bytes[MESSAGE_SIZE_MAX];
 };
 
+/*
+ * A tenant of the user's own, elsewhere than the daemon's: whoever answers for it is asked without
+ * the daemon, which does not know it and may be slow to say so.
+ */
+static bool connect_own(const struct runtime *runtime, const char *path, int *ret_fd)
+{
+    return !str_equals(runtime->base, node_client_base()) &&
+           sock_connect(ret_fd, path, CONNECT_MS, NULL) == 0;
+}
+
 static int open_control(const struct runtime *runtime, const char *name, int *ret_fd,
                         struct err *err)
 {
@@ -29,6 +40,8 @@ static int open_control(const struct runtime *runtime, const char *name, int *re
 
     if (rc < 0)
         return rc;
+    if (connect_own(runtime, path, ret_fd))
+        return 0;
     /* What is the daemon's is asked of the daemon, which knows what is allowed. */
     if (node_client_select(ret_fd, name, NULL) == 0)
         return 0;
@@ -139,10 +152,11 @@ int client_set(const struct runtime *runtime, const char *name, const struct mes
     union packet packet;
     int rc = open_control(runtime, name, &fd, err);
 
-    if (!rc)
-        rc = sock_send(fd, set, sizeof(*set), NULL, 0);
     if (rc < 0)
         return rc;
+    rc = sock_send(fd, set, sizeof(*set), NULL, 0);
+    if (rc < 0)
+        return err_set(err, -rc, "ask the supervisor of '%s'", name);
     rc = receive(fd, name, &packet, err);
     if (rc < 0)
         return rc;
@@ -198,8 +212,12 @@ int client_open_runtime(struct runtime *ret_runtime, struct err *err)
 int client_find_runtime(struct runtime *runtime, const char *name, struct err *err)
 {
     CLEANUP_CLOSE int fd = -1;
+    char path[RUNTIME_PATH_MAX];
+    int rc = runtime_path(runtime, name, "control", path, err);
 
-    if (node_client_select(&fd, name, NULL) < 0)
+    if (rc < 0)
+        return rc;
+    if (connect_own(runtime, path, &fd) || node_client_select(&fd, name, NULL) < 0)
         return 0;
     return runtime_at(runtime, node_client_base(), err);
 }

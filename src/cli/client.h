@@ -39,7 +39,7 @@ int client_set(const struct runtime *runtime, const char *name, const struct mes
 /* The user's own directory of tenants; where that is another's, and a daemon's, then that one. */
 int client_open_runtime(struct runtime *ret_runtime, struct err *err) MUST_CHECK;
 
-/* Makes *runtime, which is the user's own, the daemon's where that keeps the tenant. */
+/* Makes *runtime, which is the user's own, the daemon's where that (alone) keeps the tenant. */
 int client_find_runtime(struct runtime *runtime, const char *name, struct err *err) MUST_CHECK;
 
 /*

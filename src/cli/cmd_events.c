@@ -3,6 +3,8 @@
 #include "cli/event_reader.h"
 #include "cli/event_text.h"
 #include "cli/http_client.h"
+#include "cli/node_client.h"
+#include "cli/plain_text.h"
 #include "supervisor/runtime.h"
 #include "utils/clock.h"
 #include "utils/log.h"
@@ -23,11 +25,16 @@
 #define BRIEF_NS       NS_PER_SEC /* a connection that ends sooner was sent away */
 #define PROBLEM_MAX    4096
 
-/* What one connection ended with. */
-enum outcome { FINISHED, LOST, FAILED };
+#define PATHS_MAX 2
+#define PATH_SIZE (RUNTIME_PATH_MAX + 4)
+
+/* How one connection goes on, or what it ended with. */
+enum outcome { CONNECTED, FINISHED, LOST, FAILED };
 
 struct watch {
-    char path[RUNTIME_PATH_MAX + 4];
+    char paths[PATHS_MAX][PATH_SIZE]; /* where the daemon may listen, the likeliest first */
+    size_t path_count;
+    const char *path; /* where it did */
     bool as_json, is_following;
     uint64_t samples_hz;
     struct http_client client;
@@ -35,7 +42,7 @@ struct watch {
     char *line;                /* owned; EVENT_READER_DATA_MAX and a little */
     char problem[PROBLEM_MAX]; /* the body of an answer that is no stream */
     size_t problem_length;
-    bool is_reader_gone, has_event; /* on this connection */
+    bool is_reader_gone, is_sink_broken, has_event; /* the last one: on this connection */
     uint64_t connected_ns;
 };
 
@@ -48,14 +55,17 @@ static int print_event(void *context, const struct event_reader_event *event, st
     int rc;
 
     watch->has_event = true;
+    watch->is_sink_broken = true; /* unless it goes well: another connection would not help */
     str_init(&text, watch->line, LINE_MAX_BYTES);
     rc = event_text_write(event, watch->as_json, &text, err);
     if (rc < 0)
         return rc;
-    if (fwrite(text.text, 1, text.length, stdout) == text.length && fflush(stdout) == 0)
-        return 0;
-    watch->is_reader_gone = errno == EPIPE;
-    return err_set(err, errno, "write an event");
+    if (fwrite(text.text, 1, text.length, stdout) != text.length || fflush(stdout) != 0) {
+        watch->is_reader_gone = errno == EPIPE;
+        return err_set(err, errno, "write an event");
+    }
+    watch->is_sink_broken = false;
+    return 0;
 }
 
 static int take_body(void *context, const char *bytes, size_t size, struct err *err)
@@ -68,6 +78,18 @@ static int take_body(void *context, const char *bytes, size_t size, struct err *
         watch->problem[watch->problem_length++] = bytes[i];
     watch->problem[watch->problem_length] = '\0';
     return 0;
+}
+
+/* Asks where it may listen, until somebody answers; the words are of the first that does not. */
+static int open_any(struct watch *watch, const char *target, const char *headers, struct err *err)
+{
+    int rc = -ENOENT;
+
+    for (size_t i = 0; rc < 0 && i < watch->path_count; i++) {
+        rc = http_client_open(&watch->client, watch->paths[i], target, headers, i ? NULL : err);
+        watch->path = watch->paths[i];
+    }
+    return rc;
 }
 
 static int connect_daemon(struct watch *watch, struct err *err)
@@ -86,7 +108,7 @@ static int connect_daemon(struct watch *watch, struct err *err)
     str_add(&text, "Accept: text/event-stream\r\n");
     if (parse_u64(&number, watch->stream.id, 0, UINT64_MAX, NULL) == 0)
         str_add(&text, "Last-Event-ID: %llu\r\n", (unsigned long long)number);
-    rc = http_client_open(&watch->client, watch->path, target, headers, err);
+    rc = open_any(watch, target, headers, err);
     if (rc < 0)
         return rc;
     event_reader_restart(&watch->stream);
@@ -132,6 +154,7 @@ static int read_on(struct watch *watch, int quiet_ms, struct err *err)
 
 static enum outcome explain_refusal(struct watch *watch)
 {
+    char shown[PROBLEM_MAX] = "no reason given";
     json_t *problem;
     const char *detail;
     struct err err;
@@ -140,8 +163,10 @@ static enum outcome explain_refusal(struct watch *watch)
         log_debug("events: %s", err.text);
     problem = json_loads(watch->problem, 0, NULL);
     detail = json_string_value(json_object_get(problem, "detail"));
-    log_error("events: vgpu-hypervisor refuses: %s (status %u)",
-              detail ? detail : "no reason given", watch->client.answer.status);
+    if (detail)
+        plain_text_copy(shown, sizeof(shown), detail); /* it may end on a terminal */
+    log_error("events: vgpu-hypervisor refuses: %s (status %u)", shown,
+              watch->client.answer.status);
     json_decref(problem);
     return FAILED;
 }
@@ -161,16 +186,27 @@ static enum outcome follow(struct watch *watch)
     rc = watch->client.answer.state == ANSWER_READER_DONE ? 0 : read_on(watch, -1, &err);
     if (watch->is_reader_gone)
         return FINISHED;
-    if (rc < 0 && !watch->is_following) {
+    if (rc < 0 && (watch->is_sink_broken || !watch->is_following)) {
         log_error("events: %s", err.text);
         return FAILED;
     }
     return watch->is_following ? LOST : FINISHED;
 }
 
-/* Tries until the daemon is back; false where nobody reads what is printed any more. */
-static bool reconnect(struct watch *watch)
+/* Tries to connect once; LOST: nobody answers. */
+static enum outcome try(struct watch *watch, struct err *err)
 {
+    if (connect_daemon(watch, err) == 0)
+        return CONNECTED;
+    if (watch->is_reader_gone)
+        return FINISHED;
+    return watch->is_sink_broken ? FAILED : LOST;
+}
+
+/* Tries until the daemon is back, or nobody reads what is printed any more. */
+static enum outcome reconnect(struct watch *watch)
+{
+    enum outcome outcome;
     struct err err;
 
     log_warn("events: the connection to vgpu-hypervisor has ended, trying again");
@@ -178,35 +214,59 @@ static bool reconnect(struct watch *watch)
     if (!watch->has_event && clock_now_ns() - watch->connected_ns < BRIEF_NS &&
         watch->stream.id[0]) {
         log_warn("events: some of them are lost, going on with the next");
-        watch->stream.id[0] = '\0';
+        watch->stream.id[0] = watch->stream.next_id[0] = '\0';
     }
     do {
         /* First of all, so that one who hangs up at once is not asked without a pause. */
         if (wait_for_event(watch, RETRY_MS, false, &err) < 0)
-            return false;
-    } while (connect_daemon(watch, &err) < 0 && !watch->is_reader_gone);
-    if (watch->is_reader_gone)
-        return false;
-    log_warn("events: vgpu-hypervisor is back");
-    return true;
+            return FINISHED;
+        outcome = try(watch, &err);
+    } while (outcome == LOST);
+    if (outcome == CONNECTED)
+        log_warn("events: vgpu-hypervisor is back");
+    else if (outcome == FAILED)
+        log_error("events: %s", err.text);
+    return outcome;
 }
 
 static int run(struct watch *watch)
 {
-    enum outcome outcome;
     struct err err;
+    enum outcome outcome = try(watch, &err);
 
-    if (connect_daemon(watch, &err) < 0) {
-        if (watch->is_reader_gone)
-            return COMMAND_OK;
+    if (outcome == LOST)
         log_error("events: %s: events need vgpu-hypervisor, the daemon", err.text);
-        return COMMAND_FAILED;
-    }
-    do {
+    else if (outcome == FAILED)
+        log_error("events: %s", err.text);
+    while (outcome == CONNECTED) {
         outcome = follow(watch);
         http_client_close(&watch->client);
-    } while (outcome == LOST && reconnect(watch));
-    return outcome == FAILED ? COMMAND_FAILED : COMMAND_OK;
+        if (outcome == LOST)
+            outcome = reconnect(watch);
+    }
+    return outcome == FINISHED ? COMMAND_OK : COMMAND_FAILED;
+}
+
+/* Where a daemon may listen: the one of the machine, or this user's own. */
+static int find_paths(struct watch *watch, struct err *err)
+{
+    const char *given = getenv("VGPU_API_SOCKET");
+    struct runtime runtime;
+    bool fits;
+    int rc = 0;
+
+    watch->path_count = 1;
+    if (given && *given) {
+        fits = str_format(watch->paths[0], PATH_SIZE, "%s", given);
+    } else {
+        fits = str_format(watch->paths[0], PATH_SIZE, "%s/api", node_client_base());
+        rc = runtime_find(&runtime, err);
+        if (!rc && !str_equals(runtime.base, node_client_base())) {
+            (void)str_format(watch->paths[1], PATH_SIZE, "%s/api", runtime.base); /* fits */
+            watch->path_count = 2;
+        }
+    }
+    return fits ? rc : err_say(err, ENAMETOOLONG, "the path of the daemon's socket is too long");
 }
 
 static int read_options(struct watch *watch, const struct command_line *line)
@@ -226,7 +286,6 @@ static int read_options(struct watch *watch, const struct command_line *line)
 int cmd_events(const struct command_line *line)
 {
     CLEANUP_FREE struct watch *watch = calloc(1, sizeof(*watch));
-    struct runtime runtime;
     struct err err;
     int status;
 
@@ -235,12 +294,11 @@ int cmd_events(const struct command_line *line)
         return COMMAND_FAILED;
     }
     status = read_options(watch, line);
-    if (!status && runtime_open(&runtime, &err) < 0) {
+    if (!status && find_paths(watch, &err) < 0) {
         log_error("events: %s", err.text);
         status = COMMAND_FAILED;
     }
     if (!status) {
-        (void)str_format(watch->path, sizeof(watch->path), "%s/api", runtime.base); /* fits */
         /* A reader that has gone is told by the write, so that we end quietly. */
         (void)signal(SIGPIPE, SIG_IGN); /* a known signal: it cannot fail */
         event_reader_init(&watch->stream, print_event, watch);

@@ -2,12 +2,12 @@
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/limit_options.h"
+#include "ipc/region.h"
+#include "supervisor/gpus.h"
 #include "supervisor/runtime.h"
-#include "supervisor/tenant.h"
 #include "utils/log.h"
 #include "utils/parse.h"
-
-#include <errno.h>
+#include "utils/str.h"
 
 /* `set NAME --compute 60%`: the options stand behind the name. */
 static int read_rest(const struct command_line *line, struct command_line *ret_rest)
@@ -16,41 +16,70 @@ static int read_rest(const struct command_line *line, struct command_line *ret_r
     return command_parse(ret_rest, line->operands + 1);
 }
 
-/* The GPUs meant, and whether what is asked for can be had there. */
-static int check_gpus(const struct command_line *line, const struct tenant *tenant,
-                      struct message_set *set)
-{
-    int status = limit_options_read_gpus(line, tenant->cards, tenant->gpu_count, &set->gpu_mask);
+struct cards {
+    struct gpus_card cards[REGION_GPUS_MAX];
+    uint32_t count;
+};
 
-    for (uint32_t i = 0; !status && i < tenant->gpu_count; i++) {
-        if (!(set->gpu_mask & (1u << i)))
-            continue;
-        if (!tenant->quotas[i].is_allowed && command_has(line, "gpu"))
-            return command_usage_error(line, "--gpu: tenant '%s' does not have GPU %u",
-                                       tenant->name, tenant->cards[i].nvml_index);
-        if (tenant->quotas[i].is_allowed)
-            status = limit_options_check_memory(line, set, &tenant->cards[i]);
+/* The GPUs of the tenant, as who answers for it has them: its files are another's to read. */
+static int ask_cards(const struct runtime *runtime, const char *name, struct cards *ret_cards,
+                     struct err *err)
+{
+    struct client_tenant tenant;
+    int rc = client_status(runtime, name, &tenant, err);
+
+    if (rc < 0)
+        return rc;
+    ret_cards->count = (uint32_t)tenant.gpu_count;
+    for (uint32_t i = 0; i < ret_cards->count; i++) {
+        struct gpus_card *card = &ret_cards->cards[i];
+
+        *card = (struct gpus_card){.nvml_index = tenant.gpus[i].nvml_index,
+                                   .memory_bytes = tenant.gpus[i].card_bytes};
+        (void)str_format(card->uuid, sizeof(card->uuid), "%s", tenant.gpus[i].uuid); /* same size */
     }
-    return status;
+    client_tenant_fini(&tenant);
+    return 0;
 }
 
+/* The GPUs that --gpu names: bits of NVML indices. */
+static int read_gpus(const struct command_line *line, const char *name, const struct cards *cards,
+                     uint32_t *ret_mask)
+{
+    const char *const *values;
+    size_t given = command_values(line, "gpu", &values);
+
+    *ret_mask = given ? 0 : UINT32_MAX;
+    for (size_t i = 0; i < given; i++) {
+        int position = limit_options_find_gpu(values[i], cards->cards, cards->count);
+
+        if (position < 0 || cards->cards[position].nvml_index >= 32)
+            return command_usage_error(line, "--gpu: tenant '%s' does not have GPU %s", name,
+                                       values[i]);
+        *ret_mask |= 1u << cards->cards[position].nvml_index;
+    }
+    return COMMAND_OK;
+}
+
+/* What is asked for on GPUs that are named, or has to fit on a card. */
 static int check(const struct command_line *line, const struct runtime *runtime, const char *name,
                  struct message_set *set)
 {
-    char state[RUNTIME_PATH_MAX];
-    struct tenant tenant;
+    struct cards cards;
     struct err err;
-    int rc = runtime_path(runtime, name, "state", state, &err);
+    int status;
 
-    if (!rc)
-        rc = tenant_load(&tenant, state, &err);
-    if (rc == -ENOENT || (rc == -EACCES && !command_has(line, "gpu")))
-        return COMMAND_OK; /* no such tenant, or kept by another user's daemon, which judges */
-    if (rc < 0) {
+    if (!command_has(line, "gpu") && !(set->fields & MESSAGE_SET_MEMORY))
+        return COMMAND_OK;
+    if (ask_cards(runtime, name, &cards, &err) < 0) {
         log_error("set: %s", err.text);
         return COMMAND_FAILED;
     }
-    return check_gpus(line, &tenant, set);
+    status = read_gpus(line, name, &cards, &set->gpu_mask);
+    for (uint32_t i = 0; !status && i < cards.count; i++)
+        if (set->gpu_mask == UINT32_MAX || set->gpu_mask & 1u << cards.cards[i].nvml_index)
+            status = limit_options_check_memory(line, set, &cards.cards[i]);
+    return status;
 }
 
 static int read_suspended(const struct command_line *line, struct message_set *set)

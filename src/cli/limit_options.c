@@ -39,7 +39,7 @@ int limit_options_read(const struct command_line *line, struct message_set *ret_
     return COMMAND_OK;
 }
 
-static int find_gpu(const char *text, const struct gpus_card *cards, uint32_t count)
+int limit_options_find_gpu(const char *text, const struct gpus_card *cards, uint32_t count)
 {
     uint64_t index;
 
@@ -76,7 +76,7 @@ int limit_options_read_gpus(const struct command_line *line, const struct gpus_c
     uint32_t mask = 0;
 
     for (size_t i = 0; i < given; i++) {
-        int position = find_gpu(values[i], cards, count);
+        int position = limit_options_find_gpu(values[i], cards, count);
 
         if (position < 0)
             return unknown_gpu(line, values[i], cards, count);

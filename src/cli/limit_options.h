@@ -21,6 +21,9 @@ int limit_options_read(const struct command_line *line, struct message_set *ret_
 int limit_options_read_gpus(const struct command_line *line, const struct gpus_card *cards,
                             uint32_t count, uint32_t *ret_mask) MUST_CHECK;
 
+/* The position of the one that is meant by an NVML index or a UUID, or -1. */
+int limit_options_find_gpu(const char *text, const struct gpus_card *cards, uint32_t count);
+
 /* COMMAND_USAGE, after saying so, where more memory is asked for than the card has. */
 int limit_options_check_memory(const struct command_line *line, const struct message_set *set,
                                const struct gpus_card *card) MUST_CHECK;

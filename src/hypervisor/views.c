@@ -65,7 +65,8 @@ struct views {
     uint64_t told_event; /* the last one that the usage lines have */
     struct late_view shared;
     struct foreign_region *region; /* NULL: not open */
-    uv_timer_t heartbeat;
+    uv_timer_t
+        *heartbeat; /* the loop's until its close callback, which is later than views_free() */
 };
 
 /* --- HTTP --- */
@@ -161,8 +162,6 @@ static int start_http(struct views *views, const struct config *config, struct e
             legacy_routes_new(&views->legacy, node_backend(views->node), views->server, &pods, err);
     if (!rc)
         rc = load_tokens(views, config, err);
-    if (!rc)
-        want_listeners(views, config);
     return rc;
 }
 
@@ -268,6 +267,7 @@ static int start_usage(struct views *views, const struct config *config, struct 
 {
     if (!config->enable_metrics || !config->gpu_metrics_file[0])
         return 0;
+    views->told_event = event_log_before(node_backend(views->node)->events);
     want(&views->usage, config->gpu_metrics_file);
     return make_batch(views, config, err);
 }
@@ -341,14 +341,23 @@ static void on_heartbeat(uv_timer_t *timer)
     snapshot_release(snapshot);
 }
 
-static void start_region(struct views *views, const struct config *config)
+static void on_heartbeat_closed(uv_handle_t *handle)
+{
+    free(handle);
+}
+
+static int start_region(struct views *views, const struct config *config, struct err *err)
 {
     if (!config->shared_memory_base_path[0])
-        return;
+        return 0;
+    views->heartbeat = malloc(sizeof(*views->heartbeat));
+    if (!views->heartbeat)
+        return err_set(err, ENOMEM, "allocate the shared files' timer");
     want(&views->shared, config->shared_memory_base_path);
-    (void)uv_timer_init(node_loop(views->node), &views->heartbeat); /* neither can fail */
-    views->heartbeat.data = views;
-    (void)uv_timer_start(&views->heartbeat, on_heartbeat, 0, HEARTBEAT_MS);
+    (void)uv_timer_init(node_loop(views->node), views->heartbeat); /* neither can fail */
+    views->heartbeat->data = views;
+    (void)uv_timer_start(views->heartbeat, on_heartbeat, 0, HEARTBEAT_MS);
+    return 0;
 }
 
 /* --- all --- */
@@ -370,11 +379,12 @@ int views_new(struct views **ret_views, struct node *node, const struct config *
     if (!rc)
         rc = start_usage(views, config, err);
     if (!rc)
-        start_region(views, config);
+        rc = start_region(views, config, err);
     if (rc < 0) {
         views_free(views);
         return rc;
     }
+    want_listeners(views, config); /* last: handlers read what was made above on their threads */
     *ret_views = views;
     return 0;
 }
@@ -419,6 +429,8 @@ void views_free(struct views *views)
     usage_batch_free(views->batch);
     metrics_writer_free(load_relaxed(&views->writer));
     gpu_info_free(views->gpu_info);
+    if (views->heartbeat)
+        uv_close((uv_handle_t *)views->heartbeat, on_heartbeat_closed);
     foreign_region_free(views->region);
     free(views);
 }

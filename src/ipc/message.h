@@ -163,7 +163,7 @@ enum message_set_field {
 struct message_set {
     struct message_header header;
     uint32_t fields;               /* of enum message_set_field */
-    uint32_t gpu_mask;             /* slots meant; ~0: all */
+    uint32_t gpu_mask;             /* bits of NVML indices; ~0: all */
     uint64_t memory_bytes;         /* or REGION_NO_LIMIT */
     uint32_t memory_milli_percent; /* of each card, where not 0 */
     uint32_t cap_milli_percent, weight, priority;

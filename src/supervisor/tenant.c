@@ -91,6 +91,13 @@ static void change_one(struct tenant_quota *quota, const struct message_set *set
         quota->priority = set->priority;
 }
 
+/* Slots are the supervisor's own: who asks counts GPUs as NVML does. */
+static bool is_meant(const struct message_set *set, const struct gpus_card *card)
+{
+    return set->gpu_mask == UINT32_MAX ||
+           (card->nvml_index < 32 && set->gpu_mask & 1u << card->nvml_index);
+}
+
 int tenant_change(struct tenant *tenant, const struct message_set *set, struct err *err)
 {
     struct tenant_quota quotas[REGION_GPUS_MAX];
@@ -99,7 +106,7 @@ int tenant_change(struct tenant *tenant, const struct message_set *set, struct e
         return err_say(err, EINVAL, "more memory than the card has was asked for");
     memcpy(quotas, tenant->quotas, sizeof(quotas));
     for (uint32_t i = 0; i < tenant->gpu_count; i++) {
-        if (!(set->gpu_mask & (1u << i)))
+        if (!is_meant(set, &tenant->cards[i]))
             continue;
         change_one(&quotas[i], set, &tenant->cards[i]);
         if (!is_sane(&quotas[i]))

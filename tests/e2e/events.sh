@@ -66,9 +66,45 @@ serve "HTTP/1.1 401 Unauthorized\\r\\nContent-Length: 36\\r\\n\\r\\n{\"status\":
 is "a refusal is the daemon's" "$(vgpu events 2>&1; echo $?)" \
     'vgpu: events: vgpu-hypervisor refuses: no token.. (status 401)
 1'
+serve "HTTP/1.1 401 Unauthorized\\r\\nContent-Length: 37\\r\\n\\r\\n{\\\"status\\\":401,\\\"detail\\\":\\\"\\\\u001b[2Jno\\\"}"
+is "without what a terminal would obey" "$(vgpu events 2>&1)" 'vgpu: events: vgpu-hypervisor refuses: ?[2Jno (status 401)'
 serve "HTTP/1.1 200 OK\\r\\nContent-Type: text/html\\r\\nContent-Length: 2\\r\\n\\r\\nhi"
 ok "another server is told from it" sh -c 'vgpu events 2>&1 | grep -q "is not vgpu-hypervisor"'
 serve "$head""5\\r\\nhello world"
 ok "nonsense is an error" sh -c 'vgpu events 2>&1 | grep -q "^vgpu: events: "'
+
+serve "$head$(event 1 tenant-created a one)" "$head$(event 2 tenant-created a two)"
+timeout 20 vgpu events --follow >/dev/full 2>"$TMP/err"
+is "what cannot be written ends it, with the reason" "$? $(cat "$TMP/err")" \
+    '1 vgpu: events: write an event: no space left on device'
+vgpu events >/dev/null 2>&1 # the stand-in's second answer
+
+# --- where the daemon is looked for ---
+
+API=$TMP/elsewhere
+serve "$head$(event 1 tenant-created a 'it was made')$end"
+is "at a socket that is named" "$(VGPU_API_SOCKET=$API vgpu events --json | json-get text)" 'it was made'
+export VGPU_TEST_HEAD="$head" VGPU_TEST_EVENT="$(event 1 tenant-created a 'it was made')$end"
+# A machine's /run of its own.
+cat >"$TMP/system" <<'END'
+mount -t tmpfs none /run || exit
+mkdir -m 711 /run/vgpu
+printf "b'%s'\n" "$VGPU_TEST_HEAD$VGPU_TEST_EVENT" >"$1/script"
+umask 0
+python3 "$2" /run/vgpu/api "$1/script" &
+until [ -S /run/vgpu/api ]; do :; done
+unset VGPU_RUNTIME_DIR XDG_RUNTIME_DIR
+setpriv --reuid 65534 --regid 65534 --clear-groups -- vgpu events --json || kill $!
+wait
+END
+if unshare -m true 2>/dev/null && setpriv --reuid 65534 --regid 65534 --clear-groups -- test -x "$VGPU_STAGE/bin/vgpu"; then
+    unshare -m sh "$TMP/system" "$TMP" "$SERVER" >"$TMP/json" 2>"$TMP/err"
+    is "the machine's daemon by any user" "$(get "$TMP/json" text)$(cat "$TMP/err")" 'it was made'
+    ok "who gets no directory by that" test ! -e /tmp/vgpu-65534
+else
+    skip "the machine's daemon by any user"
+    skip "who gets no directory by that"
+fi
+
 is "samples have a frequency" "$(vgpu events --samples 0 >/dev/null 2>&1; echo $?)" 2
 done_testing

@@ -46,7 +46,7 @@ is "and shown so" "$(limits 0)" 'null null 5 low'
 ok "a part of the card" vgpu set a --memory 25% --compute 12.5
 
 refused 2 'does not have GPU 1' --gpu 1 --weight 2
-refused 2 "no GPU '7'" --gpu 7 --weight 2
+refused 2 'does not have GPU 7' --gpu 7 --weight 2
 refused 2 'has only' --memory 900GiB
 refused 2 'nothing to change'
 refused 2 'one name too many' --weight 2 b

@@ -155,3 +155,70 @@ TEST(a_tenant_that_is_not_there_is_told_from_one_without_a_supervisor)
     CHECK(strstr(at.err.text, "has no supervisor"));
     end();
 }
+
+/* --- set, and the daemon --- */
+
+static int set(void)
+{
+    struct message_set message = {.fields = MESSAGE_SET_WEIGHT, .gpu_mask = UINT32_MAX};
+
+    message_init(&message, MESSAGE_SET, sizeof(message));
+    message.weight = 2;
+    return client_set(&at.runtime, "a", &message, &at.err);
+}
+
+/* A daemon that takes the tenant's name and nothing more. */
+static void *serve_select(void *unused)
+{
+    struct pollfd poll_fd = {.fd = at.listener, .events = POLLIN};
+    struct message_name name;
+    int fd;
+
+    CHECK_EQ(poll(&poll_fd, 1, 10000), 1);
+    fd = accept4(at.listener, NULL, NULL, SOCK_CLOEXEC);
+    CHECK_EQ(sock_receive(fd, &name, sizeof(name), NULL, 10000), (ssize_t)sizeof(name));
+    CHECK_EQ(shutdown(fd, SHUT_RD), 0); /* before the answer: whatever comes then is refused */
+    answer(fd);
+    close(fd);
+    return unused;
+}
+
+TEST(a_change_that_cannot_be_sent_has_words)
+{
+    begin();
+    close(at.listener);
+    CHECK_EQ(setenv("VGPU_RUNTIME_DIR", at.runtime.base, 1), 0);
+    unlink(at.path);
+    (void)str_format(at.path, sizeof(at.path), "%s/control", at.runtime.base);
+    CHECK_OK(sock_listen(&at.listener, at.path, &at.err), &at.err);
+    at.has_reply = true;
+    CHECK_EQ(pthread_create(&at.thread, NULL, serve_select, NULL), 0);
+    at.err = (struct err){0};
+    CHECK_EQ(set(), -EPIPE);
+    CHECK(strstr(at.err.text, "ask the supervisor of 'a'"));
+    CHECK_EQ(pthread_join(at.thread, NULL), 0);
+    CHECK_EQ(unsetenv("VGPU_RUNTIME_DIR"), 0);
+    end();
+}
+
+TEST(one_s_own_tenant_is_changed_without_the_daemon)
+{
+    char folder[32] = "/tmp/vgXXXXXX", path[64];
+    struct pollfd asked = {.events = POLLIN};
+
+    begin();
+    CHECK(mkdtemp(folder));
+    (void)str_format(path, sizeof(path), "%s/control", folder);
+    CHECK_OK(sock_listen(&asked.fd, path, &at.err), &at.err);
+    CHECK_EQ(setenv("VGPU_RUNTIME_DIR", folder, 1), 0);
+    at.has_reply = true;
+    CHECK_EQ(pthread_create(&at.thread, NULL, serve, NULL), 0);
+    CHECK_OK(set(), &at.err);
+    CHECK_EQ(pthread_join(at.thread, NULL), 0);
+    CHECK_EQ(poll(&asked, 1, 0), 0); /* it might hang, and was not asked */
+    CHECK_EQ(unsetenv("VGPU_RUNTIME_DIR"), 0);
+    close(asked.fd);
+    unlink(path);
+    rmdir(folder);
+    end();
+}

@@ -25,6 +25,7 @@ static void start(void)
     for (int i = 0; i < 2; i++) {
         at.tenant.quotas[i] = (struct tenant_quota){REGION_NO_LIMIT, 100000, 1, REGION_NORMAL, 1};
         at.tenant.cards[i].memory_bytes = UINT64_C(80) << 30;
+        at.tenant.cards[i].nvml_index = i ? 3 : 0; /* 1 and 2 are not the supervisor's slots */
     }
 }
 
@@ -132,12 +133,26 @@ TEST(only_what_was_asked_for_changes_and_only_there)
 {
     start();
     CHECK_EQ(change((struct message_set){
-                 .fields = MESSAGE_SET_COMPUTE, .gpu_mask = 2, .cap_milli_percent = 30000}),
+                 .fields = MESSAGE_SET_COMPUTE, .gpu_mask = 1u << 3, .cap_milli_percent = 30000}),
              0);
     CHECK_EQ(at.tenant.quotas[0].cap_milli_percent, 100000);
     CHECK_EQ(at.tenant.quotas[1].cap_milli_percent, 30000);
     CHECK_EQ(at.tenant.quotas[1].weight, 1);
-    CHECK_EQ(change((struct message_set){.gpu_mask = 0xfffffffc, .fields = MESSAGE_SET_WEIGHT}), 0);
+    CHECK_EQ(change((struct message_set){.gpu_mask = 0xfffffff6, .fields = MESSAGE_SET_WEIGHT}), 0);
+    stop();
+}
+
+TEST(a_gpu_that_no_bit_can_name_is_meant_with_all_alone)
+{
+    start();
+    at.tenant.cards[1].nvml_index = 35;
+    CHECK_EQ(change((struct message_set){
+                 .fields = MESSAGE_SET_WEIGHT, .gpu_mask = 1u << 3 | 1, .weight = 5}),
+             0);
+    CHECK_EQ(at.tenant.quotas[0].weight, 5);
+    CHECK_EQ(at.tenant.quotas[1].weight, 1);
+    CHECK_EQ(change((struct message_set){.fields = MESSAGE_SET_WEIGHT, .weight = 7}), 0);
+    CHECK_EQ(at.tenant.quotas[1].weight, 7);
     stop();
 }
 
