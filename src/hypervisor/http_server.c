@@ -14,7 +14,7 @@
 
 struct http_server {
     struct http_server_limits limits;
-    char host_names[512];
+    char host_names[HTTP_HOST_NAMES_SIZE];
     struct http_routes routes;
     struct http_clock *clock;
     struct http_listener *listeners[HTTP_LISTENERS_MAX];

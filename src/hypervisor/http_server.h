@@ -26,12 +26,15 @@ struct http_clock;
 struct http_server;
 struct token_file;
 
+#define HTTP_HOST_NAMES_SIZE 512 /* with the NUL */
+
 struct http_server_options {
     uint32_t connections_max;        /* of a listener; 0: 512 */
     uint32_t connections_per_ip_max; /* of TCP; 0: 256 */
     uint32_t idle_seconds;           /* a silent connection is closed; 0: 15 */
     uint32_t request_seconds;        /* a request has to be here whole by then; 0: 30 */
-    const char *host_names; /* how the server is called, too (Host); NULL: in no other way */
+    /* How the server is called, too (Host), blanks between them; NULL: in no other way. */
+    const char *host_names;
 };
 
 int http_server_new(struct http_server **ret_server, const struct http_server_options *options,

@@ -117,7 +117,24 @@ TEST(the_variables_of_existing_deployments_are_read)
     CHECK_EQ(config.erl_update_interval_ms, 50);
     CHECK(!config.enable_log);
     CHECK_EQ(config_without_effect(&config), UINT64_C(1) << CONFIG_erl_update_interval_ms |
-                                                 UINT64_C(1) << CONFIG_scheduling_config);
+                                                 UINT64_C(1) << CONFIG_scheduling_config |
+                                                 UINT64_C(1) << CONFIG_metrics_extra_labels);
+}
+
+/* They are set for programs whose filters can do more; our own variable has to be right. */
+TEST(levels_in_other_programs_variables_are_read_as_far_as_they_are_understood)
+{
+    struct err err = {0};
+
+    clear_environment();
+    CHECK_EQ(setenv("RUST_LOG", "warn,hyper,[span{a=1}]=trace,http=debug", 1), 0);
+    CHECK_OK(LOAD("", &err), &err);
+    CHECK_STR_EQ(config.log_level, "warn,http=debug");
+    CHECK_EQ(setenv("TF_LOG_LEVEL", "hyper", 1), 0);
+    CHECK_OK(LOAD("", &err), &err);
+    CHECK_STR_EQ(config.log_level, "");
+    CHECK_EQ(setenv("VGPU_LOG", "hyper", 1), 0);
+    CHECK_EQ(LOAD("", &err), -EINVAL);
 }
 
 TEST(a_mistake_anywhere_leaves_the_configuration_as_it_was)
