@@ -67,6 +67,8 @@ ok "with the policy" grep -q '^  - {everyone: true, memory: 12.5%}  # from ' "$T
 is "it is good" "$($D --config "$TMP/one.yaml" --check-config)" "the configuration is good"
 is "what has no effect is said" "$($D --check-config --config "$F" --erl-update-interval-ms 50 | head -n 1)" \
     "option 'erl_update_interval_ms' has no effect: each tenant's windows follow from its own limits"
+is "nor has what Kubernetes alone needs, unless it is there for others" \
+    "$(KUBECONFIG=/k $D --check-config --config "$F" --k8s-namespace n | grep -c effect)" 1
 ok "the example is good" $D --config "$ROOT/deploy/vgpu-hypervisor.yaml" --check-config
 
 # --- what is refused ---
@@ -112,7 +114,22 @@ mkdir "$TMP/bin"
 cp "$VGPU_STAGE/bin/vgpu-hypervisor" "$TMP/bin"
 printf '#!/bin/sh\necho "$@"\n' >"$TMP/bin/vgpu"
 chmod +x "$TMP/bin/vgpu"
-is "tui is 'vgpu top' of the vgpu beside it" "$("$TMP/bin/vgpu-hypervisor" tui)" top
+tui() { "$TMP/bin/vgpu-hypervisor" tui "$@" 2>&1; }
+is "tui is 'vgpu top' of the vgpu beside it" "$(tui)" "top --interval 1"
+is "its refresh interval is top's, in seconds" "$(tui --refresh-interval 3) $(tui --refresh-interval=60)" \
+    "top --interval 3 top --interval 60"
+is "other options of the former tui are said to have no effect" "$(tui --glob '/x/*' --log-path=/l --refresh-interval 2)" \
+    "vgpu: tui: '--glob' has no effect: 'vgpu top' asks the tenants and keeps no log
+vgpu: tui: '--log-path' has no effect: 'vgpu top' asks the tenants and keeps no log
+top --interval 2"
+for words in --colour '--refresh-interval 0' '--refresh-interval x' --glob '--globe x' top; do
+    # shellcheck disable=SC2086 # words
+    is "tui $words is refused" "$(tui $words >"$TMP/out"; echo "$? $(wc -l <"$TMP/out")")" "2 1"
+done
+for name in tui mount-shm show-shm; do
+    is "$name --help is its own" "$($D $name --help | head -n 1 | cut -d ' ' -f 1-3)" "usage: vgpu-hypervisor $name"
+    is "and a success" "$($D $name -h >/dev/null; echo $?)" 0
+done
 
 # --- manuals and unit ---
 
