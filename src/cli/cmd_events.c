@@ -62,6 +62,8 @@ static int print_event(void *context, const struct event_reader_event *event, st
         return rc;
     if (fwrite(text.text, 1, text.length, stdout) != text.length || fflush(stdout) != 0) {
         watch->is_reader_gone = errno == EPIPE;
+        if (watch->is_reader_gone)
+            clearerr(stdout); /* that is no failure of ours */
         return err_set(err, errno, "write an event");
     }
     watch->is_sink_broken = false;
