@@ -218,7 +218,7 @@ static enum outcome reconnect(struct watch *watch)
     if (!watch->has_event && clock_now_ns() - watch->connected_ns < BRIEF_NS &&
         watch->stream.id[0]) {
         log_warn("events: some of them are lost, going on with the next");
-        watch->stream.id[0] = '\0';
+        watch->stream.id[0] = watch->stream.next_id[0] = '\0';
     }
     do {
         /* First of all, so that one who hangs up at once is not asked without a pause. */

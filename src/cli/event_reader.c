@@ -28,6 +28,7 @@ static void forget_event(struct event_reader *stream)
 void event_reader_restart(struct event_reader *stream)
 {
     forget_event(stream);
+    memcpy(stream->next_id, stream->id, sizeof(stream->id));
     stream->line_length = 0;
     stream->was_return = false;
 }
@@ -70,10 +71,14 @@ static int add_data(struct event_reader *stream, const char *value, struct err *
 
 static int end_event(struct event_reader *stream, struct err *err)
 {
-    struct event_reader_event event = {
-        .id = stream->id, .name = stream->name[0] ? stream->name : "message", .data = stream->data};
+    struct event_reader_event event = {.id = stream->next_id,
+                                       .name = stream->name[0] ? stream->name : "message",
+                                       .data = stream->data};
     int rc = stream->has_data ? stream->sink(stream->context, &event, err) : 0;
 
+    /* Not before: who asks again by the id would miss an event that was cut off. */
+    if (!rc)
+        memcpy(stream->id, stream->next_id, sizeof(stream->id));
     forget_event(stream);
     return rc;
 }
@@ -108,7 +113,7 @@ static int end_line(struct event_reader *stream, struct err *err)
     if (str_equals(line, "event"))
         return keep(stream->name, sizeof(stream->name), value, err);
     if (str_equals(line, "id"))
-        return keep(stream->id, sizeof(stream->id), value, err);
+        return keep(stream->next_id, sizeof(stream->next_id), value, err);
     return 0; /* `retry`, and what the standard says is to be ignored */
 }
 

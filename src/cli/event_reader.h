@@ -25,7 +25,9 @@ typedef int event_reader_sink(void *context, const struct event_reader_event *ev
 struct event_reader {
     event_reader_sink *sink;
     void *context;
-    char id[EVENT_READER_NAME_MAX], name[EVENT_READER_NAME_MAX];
+    char id[EVENT_READER_NAME_MAX];      /* of the newest event that was given on whole */
+    char next_id[EVENT_READER_NAME_MAX]; /* of the one that comes; becomes `id` with its end */
+    char name[EVENT_READER_NAME_MAX];
     char *line, *data; /* owned */
     size_t line_length, line_size, data_length, data_size;
     bool has_data, was_return; /* the last byte was CR */

@@ -31,14 +31,67 @@ static uint32_t left_time(const struct admission_gpu *gpu)
 
 static bool fits(const struct admission_gpu *gpu, const struct admission_wish *wish)
 {
-    return gpu->is_usable && !gpu->is_waited_for &&
-           (wish->may_exceed ||
-            (wanted_bytes(gpu, wish) <= left_bytes(gpu) && wanted_time(wish) <= left_time(gpu)));
+    /* Who may exceed takes no room that somebody else waits for. */
+    return gpu->is_usable && (wish->may_exceed ||
+                              (!gpu->is_waited_for && wanted_bytes(gpu, wish) <= left_bytes(gpu) &&
+                               wanted_time(wish) <= left_time(gpu)));
 }
 
 static bool can_ever(const struct admission_gpu *gpu, const struct admission_wish *wish)
 {
     return wanted_bytes(gpu, wish) <= gpu->memory_bytes;
+}
+
+/* What it lacks there, as a part of the card: of memory or of time, whichever is more. */
+static double lacking(const struct admission_gpu *gpu, const struct admission_wish *wish)
+{
+    uint64_t bytes = wanted_bytes(gpu, wish);
+    uint32_t time = wanted_time(wish);
+    double memory_part = 0, time_part = 0;
+
+    if (bytes > left_bytes(gpu))
+        memory_part = (double)(bytes - left_bytes(gpu)) / (double)gpu->memory_bytes;
+    if (time > left_time(gpu))
+        time_part = (double)(time - left_time(gpu)) / WHOLE;
+    return memory_part > time_part ? memory_part : time_part;
+}
+
+static bool is_nearer(const struct admission_gpu *gpu, const struct admission_gpu *nearest,
+                      const struct admission_wish *wish)
+{
+    double lack = lacking(gpu, wish), least = lacking(nearest, wish);
+
+    return lack < least || (!(lack > least) && left_bytes(gpu) > left_bytes(nearest));
+}
+
+uint32_t admission_possible(const struct admission_gpu *gpus, uint32_t count,
+                            const struct admission_wish *wish)
+{
+    uint32_t mask = 0;
+
+    for (uint32_t i = 0; i < count; i++)
+        if (can_ever(&gpus[i], wish))
+            mask |= admission_bit(gpus[i].nvml_index);
+    return mask;
+}
+
+void admission_wait(struct admission_gpu *gpus, uint32_t count, const struct admission_wish *wish)
+{
+    struct admission_gpu *nearest = NULL;
+
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t bit = admission_bit(gpus[i].nvml_index);
+
+        if (wish->gpu_mask & bit)
+            gpus[i].is_waited_for = true;
+        if (wish->gpu_mask || !bit || !gpus[i].is_usable || gpus[i].is_waited_for ||
+            !can_ever(&gpus[i], wish))
+            continue;
+        if (!nearest || is_nearer(&gpus[i], nearest, wish))
+            nearest = &gpus[i];
+    }
+    if (nearest)
+        nearest->is_waited_for = true;
 }
 
 static int refuse(const struct admission_gpu *gpu, const struct admission_wish *wish,
@@ -101,7 +154,7 @@ static int decide_best(const struct admission_gpu *gpus, uint32_t count,
     for (uint32_t i = 0; i < count; i++) {
         if (!can_ever(&gpus[i], wish) || !admission_bit(gpus[i].nvml_index))
             continue;
-        if (!nearest || left_bytes(&gpus[i]) > left_bytes(nearest))
+        if (!nearest || is_nearer(&gpus[i], nearest, wish))
             nearest = &gpus[i];
         if (fits(&gpus[i], wish) && (!best || is_preferred(&gpus[i], best, wish)))
             best = &gpus[i];

@@ -44,6 +44,16 @@ static inline uint64_t admission_sum(uint64_t a, uint64_t b)
     return a + b < a ? UINT64_MAX : a + b;
 }
 
+/* The GPUs that have enough where nobody else is on them: bits of nvml_index. */
+uint32_t admission_possible(const struct admission_gpu *gpus, uint32_t count,
+                            const struct admission_wish *wish);
+
+/*
+ * Somebody waits for these GPUs, or for any: then it is kept a place on one of them, the one where
+ * it lacks least, and on none that cannot serve it.
+ */
+void admission_wait(struct admission_gpu *gpus, uint32_t count, const struct admission_wish *wish);
+
 /*
  * The best fit is the GPU that is left with the least memory unreserved; among those the one with
  * the least GPU time unreserved, then with the fewest tenants, then the first. A tenant without

@@ -15,41 +15,14 @@
 
 /* --- what is reserved --- */
 
-/* What a tenant is guaranteed of a GPU: without a limit, or without a cap, nothing. */
-static bool is_guaranteed_more_memory(const struct tenant_quota *quota,
-                                      const struct tenant_quota *old)
-{
-    return quota->memory_bytes != REGION_NO_LIMIT &&
-           (old->memory_bytes == REGION_NO_LIMIT || quota->memory_bytes > old->memory_bytes);
-}
-
-static bool is_guaranteed_more_time(const struct tenant_quota *quota,
-                                    const struct tenant_quota *old)
-{
-    return quota->cap_milli_percent < NO_CAP &&
-           (old->cap_milli_percent >= NO_CAP || quota->cap_milli_percent > old->cap_milli_percent);
-}
-
-/* The quota, and what was promised since where that is more. */
-static struct tenant_quota larger(const struct tenant_quota *quota,
-                                  const struct tenant_quota *promised)
-{
-    struct tenant_quota both = *quota;
-
-    if (is_guaranteed_more_memory(promised, quota))
-        both.memory_bytes = promised->memory_bytes;
-    if (is_guaranteed_more_time(promised, quota))
-        both.cap_milli_percent = promised->cap_milli_percent;
-    return both;
-}
-
 static void reserve(struct admission_gpu *gpus, const struct admit *admit,
                     const struct keeper *keeper)
 {
     const struct tenant *tenant = &keeper->tenant;
 
     for (uint32_t i = 0; i < tenant->gpu_count; i++) {
-        const struct tenant_quota both = larger(&tenant->quotas[i], &keeper->promised[i]);
+        const struct tenant_quota both =
+            promise_larger(&tenant->quotas[i], &keeper->promise.most[i]);
         const struct tenant_quota *quota = &both;
 
         for (uint32_t j = 0; j < admit->card_count && quota->is_allowed; j++) {
@@ -82,19 +55,35 @@ static void survey_gpus(struct admission_gpu *gpus, const struct admit *admit,
     }
 }
 
-/* Nobody overtakes somebody who waits for the same GPU. */
+static struct admission_wish wish_of(const struct request *request)
+{
+    const struct message_set *limits = &request->limits;
+    bool has_memory = limits->fields & MESSAGE_SET_MEMORY;
+
+    return (struct admission_wish){
+        .memory_bytes = has_memory ? limits->memory_bytes : REGION_NO_LIMIT,
+        .memory_milli_percent = has_memory ? limits->memory_milli_percent : 0,
+        .cap_milli_percent =
+            limits->fields & MESSAGE_SET_COMPUTE ? limits->cap_milli_percent : NO_CAP,
+        .gpu_mask = request->gpu_mask,
+    };
+}
+
+/*
+ * Nobody overtakes somebody who waits for the same GPU; but no user's wait keeps an operator from
+ * it.
+ */
 static void leave_to_waiters(struct admission_gpu *gpus, const struct admit *admit,
-                             const struct list *waiter)
+                             const struct request *request, const struct list *waiter)
 {
     for (const struct list *node = admit->waiting->next; node != admit->waiting && node != waiter;
          node = node->next) {
-        const struct waiting *waiting =
-            CONTAINER_OF((struct list *)(uintptr_t)node, struct waiting, node);
-        uint32_t mask = waiting->request->gpu_mask ? waiting->request->gpu_mask : UINT32_MAX;
+        const struct request *other =
+            CONTAINER_OF((struct list *)(uintptr_t)node, struct waiting, node)->request;
+        struct admission_wish wish = wish_of(other);
 
-        for (uint32_t i = 0; i < admit->card_count; i++)
-            if (mask & admission_bit(gpus[i].nvml_index))
-                gpus[i].is_waited_for = true;
+        if (other->caller.is_operator || !request->caller.is_operator)
+            admission_wait(gpus, admit->card_count, &wish);
     }
 }
 
@@ -160,7 +149,7 @@ static void add_gpu(struct policy_wish *wish, const struct admit *admit,
         const struct keeper *keeper = CONTAINER_OF(node, struct keeper, node);
 
         if (keeper != except && keeper->tenant.uid == tenant->uid)
-            sum_up(sum, &keeper->tenant, keeper->promised, card);
+            sum_up(sum, &keeper->tenant, keeper->promise.last, card);
     }
 }
 
@@ -221,41 +210,52 @@ static int fill_tenant(struct tenant *tenant, const struct admit *admit,
     return tenant_change(tenant, &limits, err);
 }
 
+/* One that would take any of these, and has none yet: whether all of them are forbidden. */
+static int judge_any(const struct admit *admit, const struct subject *subject,
+                     const struct request *request, uint32_t possible, struct err *err)
+{
+    struct tenant tenant;
+    int rc = 0;
+
+    for (uint32_t bit = 1; bit; bit <<= 1) {
+        if (!(possible & bit))
+            continue;
+        rc = fill_tenant(&tenant, admit, request, bit, err);
+        if (!rc)
+            rc = judge_policy(admit, subject, &tenant, NULL, err);
+        if (!rc)
+            break;
+    }
+    return rc;
+}
+
 int admit_create(const struct admit *admit, const struct request *request,
                  const struct list *waiter, struct tenant *ret_tenant, struct err *err)
 {
-    const struct message_set *limits = &request->limits;
-    bool has_memory = limits->fields & MESSAGE_SET_MEMORY;
     struct admission_gpu gpus[REGION_GPUS_MAX];
-    struct admission_wish wish = {
-        .memory_bytes = has_memory ? limits->memory_bytes : REGION_NO_LIMIT,
-        .memory_milli_percent = has_memory ? limits->memory_milli_percent : 0,
-        .cap_milli_percent =
-            limits->fields & MESSAGE_SET_COMPUTE ? limits->cap_milli_percent : NO_CAP,
-        .gpu_mask = request->gpu_mask,
-    };
+    struct admission_wish wish = wish_of(request);
     struct subject subject;
+    struct err forbidden;
     uint32_t mask = 0;
-    int rc;
+    int rc, judged;
 
     find_subject(&subject, admit->policy, &request->caller);
     wish.may_exceed = policy_may_exceed(admit->policy, &subject.subject);
     survey_gpus(gpus, admit, NULL);
-    leave_to_waiters(gpus, admit, waiter);
+    leave_to_waiters(gpus, admit, request, waiter);
     rc = admission_decide(gpus, admit->card_count, &wish, &mask, err);
-    /* What is never allowed need not wait for room. */
-    if (fill_tenant(ret_tenant, admit, request, mask ? mask : wish.gpu_mask, err) < 0)
+    mask = mask ? mask : wish.gpu_mask;
+    if (fill_tenant(ret_tenant, admit, request, mask, err) < 0)
         return -EINVAL;
-    if (!request->caller.is_operator && (!rc || rc == -ENOSPC)) {
-        struct err forbidden;
-        int judged = judge_policy(admit, &subject, ret_tenant, NULL, &forbidden);
-
-        if (judged < 0) {
-            *err = forbidden;
-            return judged;
-        }
-    }
-    return rc;
+    if (request->caller.is_operator || (rc && rc != -ENOSPC))
+        return rc;
+    /* What is never allowed need not wait for room. */
+    judged = mask ? judge_policy(admit, &subject, ret_tenant, NULL, &forbidden)
+                  : judge_any(admit, &subject, request,
+                              admission_possible(gpus, admit->card_count, &wish), &forbidden);
+    if (judged < 0)
+        *err = forbidden;
+    return judged < 0 ? judged : rc;
 }
 
 /* What a policy bounds: without a limit, or without a cap, it is the most. */
@@ -285,8 +285,8 @@ static int find_room(const struct admit *admit, const struct keeper *keeper,
     survey_gpus(gpus, admit, keeper);
     for (uint32_t i = 0; !rc && i < tenant->gpu_count; i++) {
         const struct tenant_quota *quota = &tenant->quotas[i], *old = &keeper->tenant.quotas[i];
-        bool has_memory = is_guaranteed_more_memory(quota, old);
-        bool has_time = is_guaranteed_more_time(quota, old);
+        bool has_memory = promise_is_more_memory(quota, old);
+        bool has_time = promise_is_more_time(quota, old);
         struct admission_wish wish = {
             .memory_bytes = has_memory ? quota->memory_bytes : REGION_NO_LIMIT,
             .cap_milli_percent = has_time ? quota->cap_milli_percent : NO_CAP,

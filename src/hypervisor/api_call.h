@@ -8,6 +8,7 @@
 #include "hypervisor/request.h"
 #include "utils/attr.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define API_CALL_TIMEOUT_NS (5 * UINT64_C(1000000000))
@@ -23,8 +24,15 @@ typedef void api_call_answer(struct http_request *http, const struct request *re
 /* NULL: no memory. What asks is who sent the HTTP request. */
 struct api_call *api_call_new(struct http_server *server, const struct backend *backend,
                               const struct http_request *http);
-/* Of one that was not posted. NULL is fine. */
+/* Of one that was not posted, or was held. NULL is fine. */
 void api_call_free(struct api_call *call);
+struct api_call *api_call_hold(struct api_call *call);
+
+/* Whether the loop is done with it. Any thread. */
+bool api_call_is_done(const struct api_call *call);
+
+/* Has another HTTP request wait for a held call that was posted, and answers it in the same way. */
+void api_call_join(struct api_call *call, struct http_request *http, uint64_t timeout_ns);
 
 /*
  * To be filled in before it is posted. Its context may become memory of malloc()'s, which `answer`

@@ -24,6 +24,16 @@ static void reply_bad_value(struct http_request *http, const struct err *err)
     http_reply_problem(http, 400, "bad-value", "%s", err->text);
 }
 
+static bool is_standalone(const struct api *api, const char *name)
+{
+    struct snapshot *snapshot = api->backend->get_snapshot(api->backend->context);
+    const struct snapshot_tenant *tenant = snapshot_find(snapshot, name);
+    bool is_standalone = tenant && tenant->is_standalone;
+
+    snapshot_release(snapshot);
+    return is_standalone;
+}
+
 /* A call about the tenant of the path; NULL: it is answered. */
 static struct api_call *new_call(struct http_request *http, const struct api *api)
 {
@@ -32,6 +42,13 @@ static struct api_call *new_call(struct http_request *http, const struct api *ap
     struct request *request;
     struct err err;
 
+    if (is_standalone(api, name)) {
+        http_reply_problem(http, 501, "not-supported",
+                           "'%s' is of a vgpu run of its own: the daemon shows it, and its user "
+                           "changes it on the node",
+                           name);
+        return NULL;
+    }
     if (*name && parse_name(name, &err) < 0) {
         reply_bad_value(http, &err);
         return NULL;
@@ -139,12 +156,13 @@ static void answer_explained(struct http_request *http, const struct request *re
 
 void api_changes_explain(struct http_request *http, void *context)
 {
-    struct api_call *call = new_call(http, context);
+    struct api *api = context;
+    struct api_call *call = new_call(http, api);
 
     if (!call)
         return;
     api_call_request(call)->kind = REQUEST_EXPLAIN;
-    api_call_post(call, http, answer_explained, API_CALL_TIMEOUT_NS);
+    api_asked_post(&api->asked, call, http, answer_explained);
 }
 
 void api_changes_freeze(struct http_request *http, void *context)

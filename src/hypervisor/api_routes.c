@@ -70,11 +70,13 @@ int api_new(struct api **ret_api, const struct backend *backend, struct http_ser
     /* Now, while there is one thread: jansson's seed is made at its first object. */
     json_object_seed(0);
     api_cache_init(&api->cache, clock_unix_ms());
+    api_asked_init(&api->asked);
     rc = event_hub_new(&api->hub, backend, err);
     if (rc == 0)
         rc = add_routes(api, err);
     if (rc < 0) {
         event_hub_free(api->hub);
+        api_asked_fini(&api->asked);
         api_cache_fini(&api->cache);
         free(api);
         return rc;
@@ -90,6 +92,7 @@ void api_free(struct api *api)
         return;
     event_log_listen(api->backend->events, NULL, NULL);
     event_hub_free(api->hub);
+    api_asked_fini(&api->asked);
     api_cache_fini(&api->cache);
     free(api);
 }

@@ -3,6 +3,7 @@
  * api_routes - version 1 of the API, and the two questions of whoever keeps the daemon alive:
  * which paths there are. docs/openapi.yaml describes them all.
  */
+#include "hypervisor/api_asked.h"
 #include "hypervisor/api_cache.h"
 #include "utils/attr.h"
 #include "utils/err.h"
@@ -16,6 +17,7 @@ struct api {
     const struct backend *backend;
     struct http_server *server;
     struct api_cache cache;
+    struct api_asked asked;
     struct event_hub *hub;
 };
 

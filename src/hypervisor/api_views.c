@@ -130,11 +130,12 @@ void api_views_tenant(struct http_request *request, void *context)
     json_t *json;
     struct err err;
 
-    if (parse_name(name, &err) < 0) {
+    tenant = snapshot_find(snapshot, name);
+    /* A standalone one is listed as NAME@UID, which is no name to make a tenant by. */
+    if (!tenant && !strchr(name, '@') && parse_name(name, &err) < 0) {
         http_reply_problem(request, 400, "bad-value", "%s", err.text);
         return;
     }
-    tenant = snapshot_find(snapshot, name);
     if (!tenant) {
         http_reply_problem(request, 404, "no-such-tenant", "there is no tenant '%s'", name);
         return;
@@ -153,6 +154,7 @@ void api_views_events(struct http_request *request, void *context)
         .samples_hz = http_request_query(request, "samples_hz"),
         .follow = http_request_query(request, "follow"),
     };
+    const struct http_caller *caller = http_request_caller(request);
     struct event_stream_start start;
     struct http_stream *stream;
     struct err err;
@@ -161,8 +163,10 @@ void api_views_events(struct http_request *request, void *context)
         http_reply_problem(request, 400, "bad-value", "%s", err.text);
         return;
     }
+    start.is_operator = caller->identity.is_operator;
+    (void)str_format(start.peer, sizeof(start.peer), "%s", caller->peer); /* the same size */
     if (event_stream_new(&stream, api->hub, &start, &err) < 0)
-        http_reply_problem(request, 503, "too-many-readers", "%s", err.text);
+        http_reply_busy(request, "too-many-readers", err.text);
     else
         http_reply_stream(request, "text/event-stream", stream);
 }

@@ -41,7 +41,7 @@ int daemon_signal_fd(const struct daemon *daemon)
 
 /* --- what a configuration changes in the frame --- */
 
-static int open_journal(const struct config *config, struct err *err)
+static int open_journal(const struct config *config, bool is_patient, struct err *err)
 {
     struct journal_options options = {
         .format = (enum log_line_format)config->log_format,
@@ -49,6 +49,7 @@ static int open_journal(const struct config *config, struct err *err)
         .limits = {.size_bytes = config->log_file_size,
                    .age_ms = config->log_file_age / NS_PER_MS,
                    .kept = config->log_files_kept},
+        .is_patient = is_patient,
     };
     int rc = log_levels_parse(&options.levels, config->enable_log ? config->log_level : "off", err);
 
@@ -89,7 +90,7 @@ static int replace_config(struct daemon *daemon, struct err *err)
     if (rc < 0)
         return rc;
     kept = config_keep_started(newer, older);
-    rc = open_journal(newer, err);
+    rc = open_journal(newer, false, err);
     if (rc < 0)
         return rc;
     daemon->config = TAKE_POINTER(newer);
@@ -161,7 +162,7 @@ void daemon_handle_signals(struct daemon *daemon)
 
 static int prepare(struct daemon *daemon, struct err *err)
 {
-    int rc = open_journal(daemon->config, err);
+    int rc = open_journal(daemon->config, true, err);
 
     if (rc < 0)
         return rc;

@@ -6,9 +6,13 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+/* More events than that happen in no millisecond, on average over a daemon's life. */
+#define NUMBERS_PER_MS 1024
+
 struct event_log {
     pthread_mutex_t lock;
-    uint64_t last; /* the newest event's number */
+    uint64_t start; /* the number before the first event */
+    uint64_t last;  /* the newest event's number */
     void (*listener)(void *context);
     void *listener_context;
     struct event events[EVENT_LOG_LENGTH]; /* event n lies at n % EVENT_LOG_LENGTH */
@@ -24,12 +28,13 @@ static void unlock(struct event_log *log)
     (void)pthread_mutex_unlock(&log->lock);
 }
 
-int event_log_new(struct event_log **ret_log, struct err *err)
+int event_log_new(struct event_log **ret_log, uint64_t start_unix_ms, struct err *err)
 {
     struct event_log *log = calloc(1, sizeof(*log));
 
     if (!log)
         return err_set(err, ENOMEM, "allocate the event log");
+    log->start = log->last = start_unix_ms * NUMBERS_PER_MS;
     (void)pthread_mutex_init(&log->lock, NULL); /* cannot fail without attributes */
     *ret_log = log;
     return 0;
@@ -69,12 +74,18 @@ void event_log_listen(struct event_log *log, void (*listener)(void *context), vo
     unlock(log);
 }
 
+/* With the lock held. */
+static uint64_t before_oldest(const struct event_log *log)
+{
+    return log->last - log->start > EVENT_LOG_LENGTH ? log->last - EVENT_LOG_LENGTH : log->start;
+}
+
 int event_log_read(struct event_log *log, uint64_t after, struct event *ret_events, size_t max)
 {
     int count = 0;
 
     lock(log);
-    if (log->last > after && log->last - after > EVENT_LOG_LENGTH)
+    if (after < before_oldest(log))
         count = -ESTALE;
     else
         while (after < log->last && (size_t)count < max)
@@ -91,6 +102,16 @@ uint64_t event_log_last(struct event_log *log)
     last = log->last;
     unlock(log);
     return last;
+}
+
+uint64_t event_log_before(struct event_log *log)
+{
+    uint64_t before;
+
+    lock(log);
+    before = before_oldest(log);
+    unlock(log);
+    return before;
 }
 
 const char *event_kind_word(enum event_kind kind)

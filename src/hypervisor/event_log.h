@@ -3,6 +3,10 @@
  * event_log - what has happened: a ring of the newest events with rising numbers, written by the
  * loop, read by any number of readers, each at its own pace. A reader that falls behind the ring is
  * told so and is to be sent away: nobody waits for it.
+ *
+ * The numbers begin with the instant of the log's start: those of a daemon before are smaller, so
+ * that its readers are told of a gap instead of being given others' numbers again. They stay exact
+ * in a double (below 2^53) until the year 2248.
  */
 #include "utils/attr.h"
 #include "utils/err.h"
@@ -36,7 +40,7 @@ enum event_kind {
 };
 
 struct event {
-    uint64_t number;  /* 1, 2, ...; of this daemon */
+    uint64_t number;  /* the one before and 1; of this daemon */
     uint64_t unix_ms; /* for people */
     enum event_kind kind;
     char tenant[64]; /* empty: of none */
@@ -46,7 +50,8 @@ struct event {
 
 struct event_log;
 
-int event_log_new(struct event_log **ret_log, struct err *err) MUST_CHECK;
+/* The first event's number is 1 + 1024 * start_unix_ms; 0 for tests: 1. */
+int event_log_new(struct event_log **ret_log, uint64_t start_unix_ms, struct err *err) MUST_CHECK;
 void event_log_free(struct event_log *log);
 
 /* Adds one (number and unix_ms are filled in) and calls the listener, if there is one. */
@@ -61,8 +66,10 @@ void event_log_listen(struct event_log *log, void (*listener)(void *context), vo
  */
 int event_log_read(struct event_log *log, uint64_t after, struct event *ret_events,
                    size_t max) MUST_CHECK;
-/* The newest number; 0: none yet. */
+/* The newest number; the one before the first: none yet. */
 uint64_t event_log_last(struct event_log *log);
+/* The number before the oldest event that is kept: after it there is all. */
+uint64_t event_log_before(struct event_log *log);
 
 /* "tenant-created", ... */
 const char *event_kind_word(enum event_kind kind);

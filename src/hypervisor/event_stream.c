@@ -7,6 +7,7 @@
 #include "hypervisor/snapshot.h"
 #include "utils/atomics.h"
 #include "utils/clock.h"
+#include "utils/list.h"
 #include "utils/parse.h"
 #include "utils/str.h"
 
@@ -28,14 +29,17 @@ struct sample {
 
 struct event_hub {
     const struct backend *backend;
-    _Atomic uint32_t readers; /* relaxed: a number */
-    pthread_mutex_t lock;     /* guards the newest sample */
+    pthread_mutex_t lock; /* guards the newest sample and the readers */
     struct sample *sample;
+    struct list readers; /* all streams */
 };
 
 struct event_stream {
     struct http_stream stream; /* first: the server knows it by this */
     struct event_hub *hub;
+    struct list node; /* of the hub's */
+    bool is_operator;
+    char peer[64];
     uint64_t after;   /* the last event's number that was taken from the log */
     bool has_begun;   /* the first words are on their way */
     bool is_ending;   /* ends after what is pending */
@@ -58,6 +62,7 @@ int event_hub_new(struct event_hub **ret_hub, const struct backend *backend, str
     if (!hub)
         return err_set(err, ENOMEM, "allocate the event hub");
     hub->backend = backend;
+    list_init(&hub->readers);
     (void)pthread_mutex_init(&hub->lock, NULL); /* cannot fail without attributes */
     *ret_hub = hub;
     return 0;
@@ -131,17 +136,12 @@ static void say(struct event_stream *stream, const char *format, ...)
     stream->pending_sent = 0;
 }
 
-/* The number before the oldest event that is kept, where `last` is the newest. */
-static uint64_t before_oldest(uint64_t last)
-{
-    return last > EVENT_LOG_LENGTH ? last - EVENT_LOG_LENGTH : 0;
-}
-
 /* From where a new reader reads on: not from what is lost, or belongs to another daemon. */
 static void begin(struct event_stream *stream, uint64_t now_ns)
 {
-    uint64_t last = event_log_last(stream->hub->backend->events);
-    uint64_t oldest = before_oldest(last);
+    struct event_log *events = stream->hub->backend->events;
+    uint64_t oldest = event_log_before(events);
+    uint64_t last = event_log_last(events);
 
     stream->has_begun = true;
     stream->keep_alive_ns = now_ns + EVENT_STREAM_KEEP_ALIVE_NS;
@@ -165,7 +165,7 @@ static void tell_loss(struct event_stream *stream)
 {
     if (stream->is_finite) {
         say(stream, ": gap: events after %llu are lost\n\n", (unsigned long long)stream->after);
-        stream->after = before_oldest(event_log_last(stream->hub->backend->events));
+        stream->after = event_log_before(stream->hub->backend->events);
         return;
     }
     say(stream, ": gap: you were too slow, events after %llu are lost\n\n",
@@ -291,24 +291,53 @@ static void release(struct http_stream *base)
 {
     struct event_stream *stream = CONTAINER_OF(base, struct event_stream, stream);
 
-    (void)sub_relaxed(&stream->hub->readers, 1);
+    (void)pthread_mutex_lock(&stream->hub->lock); /* these two fail for misuse only */
+    list_remove(&stream->node);
+    (void)pthread_mutex_unlock(&stream->hub->lock);
     release_sample(stream->sample);
     free(stream);
+}
+
+/* Takes it in, where there is room for it. */
+static int join(struct event_hub *hub, struct event_stream *stream, struct err *err)
+{
+    uint32_t all = 0, others = 0, alike = 0;
+    int rc = 0;
+
+    (void)pthread_mutex_lock(&hub->lock); /* these two fail for misuse only */
+    LIST_EACH(node, &hub->readers)
+    {
+        const struct event_stream *each = CONTAINER_OF(node, struct event_stream, node);
+
+        all++;
+        others += !each->is_operator;
+        alike += !each->is_operator && str_equals(each->peer, stream->peer);
+    }
+    if (!stream->is_operator && alike >= EVENT_STREAM_PEER_MAX)
+        rc = err_say(err, EAGAIN, "%s has %u readers already", stream->peer, alike);
+    else if (all >= EVENT_STREAM_READERS_MAX ||
+             (!stream->is_operator && others >= EVENT_STREAM_READERS_MAX - EVENT_STREAM_OPERATORS))
+        rc = err_say(err, EAGAIN, "there are %u readers already", all);
+    else
+        list_append(&hub->readers, &stream->node);
+    (void)pthread_mutex_unlock(&hub->lock);
+    return rc;
 }
 
 int event_stream_new(struct http_stream **ret_stream, struct event_hub *hub,
                      const struct event_stream_start *start, struct err *err)
 {
-    struct event_stream *stream;
+    struct event_stream *stream = calloc(1, sizeof(*stream));
+    int rc;
 
-    if (add_relaxed(&hub->readers, 1) >= EVENT_STREAM_READERS_MAX) {
-        (void)sub_relaxed(&hub->readers, 1);
-        return err_say(err, EAGAIN, "there are %d readers already", EVENT_STREAM_READERS_MAX);
-    }
-    stream = calloc(1, sizeof(*stream));
-    if (!stream) {
-        (void)sub_relaxed(&hub->readers, 1);
+    if (!stream)
         return err_set(err, ENOMEM, "allocate an event stream");
+    stream->is_operator = start->is_operator;
+    (void)str_format(stream->peer, sizeof(stream->peer), "%s", start->peer); /* the same size */
+    rc = join(hub, stream, err);
+    if (rc < 0) {
+        free(stream);
+        return rc;
     }
     stream->stream = (struct http_stream){read_now, release};
     stream->hub = hub;

@@ -16,7 +16,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Of all readers; places of them that are kept for operators; of one that is no operator. */
 #define EVENT_STREAM_READERS_MAX   256
+#define EVENT_STREAM_OPERATORS     64
+#define EVENT_STREAM_PEER_MAX      32
 #define EVENT_STREAM_KEEP_ALIVE_NS (15 * UINT64_C(1000000000))
 
 struct backend;
@@ -34,9 +37,11 @@ struct event_stream_start {
     uint64_t after;            /* the last event that the reader knows; else it begins with now */
     uint64_t sample_period_ns; /* 0: no samples */
     bool is_finite;            /* ends with the newest event that there is at its begin */
+    bool is_operator;
+    char peer[64]; /* who it is, for the bound on each who is no operator (http_caller.peer) */
 };
 
-/* -EAGAIN: there are EVENT_STREAM_READERS_MAX already. */
+/* -EAGAIN: there are too many readers already. */
 int event_stream_new(struct http_stream **ret_stream, struct event_hub *hub,
                      const struct event_stream_start *start, struct err *err) MUST_CHECK;
 

@@ -148,8 +148,8 @@ static uint64_t count_faults(const struct snapshot *snapshot, const char *compon
 /* Those that may have a fault say 0; another one is shown from its first fault on. */
 static void write_faults(struct writer *writer, struct metric_subject *at)
 {
-    static const char *const components[] = {"loop",    "gpu",  "sampler",
-                                             "runtime", "disk", "supervisor"};
+    static const char *const components[] = {"gpu", "sampler", "disk",
+                                             "api", "metrics", "shared-files"};
     const struct snapshot_fault *faults = at->snapshot->faults;
 
     for (size_t i = 0; i < ARRAY_LENGTH(components); i++) {

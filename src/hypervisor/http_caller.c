@@ -5,6 +5,7 @@
 #include "hypervisor/http_listener.h"
 #include "hypervisor/http_routes.h"
 #include "hypervisor/http_server.h"
+#include "utils/str.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -13,28 +14,39 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static bool is_near(const struct http_connection *connection)
+/* Its address as text; "": not known. */
+static void write_address(const struct http_connection *connection, char *ret_text, socklen_t size)
 {
-    const union MHD_ConnectionInfo *info;
-    char text[INET6_ADDRSTRLEN];
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection->library, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
     union {
         const struct sockaddr *any;
         const struct sockaddr_in *four;
         const struct sockaddr_in6 *six;
     } address;
+    const char *text = NULL;
 
-    if (connection->listened->is_unix)
-        return true;
-    info = MHD_get_connection_info(connection->library, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    if (!info || !info->client_addr)
-        return false;
-    address.any = info->client_addr;
-    if (address.any->sa_family == AF_INET)
-        return inet_ntop(AF_INET, &address.four->sin_addr, text, sizeof(text)) &&
-               http_guard_is_loopback(text);
-    return address.any->sa_family == AF_INET6 &&
-           inet_ntop(AF_INET6, &address.six->sin6_addr, text, sizeof(text)) &&
-           http_guard_is_loopback(text);
+    if (info && info->client_addr) {
+        address.any = info->client_addr;
+        if (address.any->sa_family == AF_INET)
+            text = inet_ntop(AF_INET, &address.four->sin_addr, ret_text, size);
+        if (address.any->sa_family == AF_INET6)
+            text = inet_ntop(AF_INET6, &address.six->sin6_addr, ret_text, size);
+    }
+    if (!text)
+        *ret_text = '\0';
+}
+
+/* What the connection says of it. */
+static void look_at_peer(struct http_caller *caller, const struct http_connection *connection)
+{
+    if (connection->listened->is_unix) {
+        caller->is_near = true;
+        (void)str_format(caller->peer, sizeof(caller->peer), "user %u", connection->uid); /* fits */
+        return;
+    }
+    write_address(connection, caller->peer, sizeof(caller->peer));
+    caller->is_near = http_guard_is_loopback(caller->peer);
 }
 
 static int use_token(struct http_caller *caller, struct http_server *server, const char *bearer,
@@ -62,11 +74,11 @@ int http_caller_find(struct http_caller *ret_caller, struct http_server *server,
         .identity = {.uid = connection->uid, .gid = connection->gid, .pid = connection->pid},
         .is_known = is_user,
         .may_change = is_user,
-        .is_near = is_near(connection),
         .peer_pid = connection->pid,
     };
     int rc = 0;
 
+    look_at_peer(&caller, connection);
     caller.identity.is_operator = is_user && (connection->uid == 0 || connection->uid == geteuid());
     if (bearer)
         rc = use_token(&caller, server, bearer, err);

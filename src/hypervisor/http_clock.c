@@ -55,6 +55,16 @@ static bool is_peer_gone(const struct http_connection *connection)
     return poll(&polled, 1, 0) == 1 && polled.revents;
 }
 
+static void look_for_peer(struct http_connection *connection)
+{
+    const struct http_later *later = connection->later;
+
+    if (connection->is_stream)
+        connection->is_gone = is_peer_gone(connection);
+    else if (later && later->abandon && is_peer_gone(connection))
+        later->abandon(connection->later);
+}
+
 static bool is_due(const struct http_clock *clock, const struct http_connection *connection,
                    uint64_t now_ns)
 {
@@ -78,8 +88,8 @@ static uint64_t look(struct http_clock *clock, uint64_t now_ns, bool is_thorough
     uint64_t next_ns = HTTP_WAKE_NEVER;
 
     for (struct http_connection *each = clock->first; each; each = each->next) {
-        if (each->is_suspended && is_thorough && each->is_stream)
-            each->is_gone = is_peer_gone(each);
+        if (each->is_suspended && is_thorough)
+            look_for_peer(each);
         if (each->is_suspended && (each->is_gone || is_due(clock, each, now_ns)))
             resume(each);
         if (each->is_suspended && each->wake_ns < next_ns)
@@ -212,10 +222,10 @@ bool http_clock_is_stopping(struct http_clock *clock)
     return is_stopping;
 }
 
-uint32_t http_clock_add(struct http_clock *clock, struct http_connection *connection,
-                        uint64_t timeout_ns)
+struct http_clock_load http_clock_add(struct http_clock *clock, struct http_connection *connection,
+                                      uint64_t timeout_ns)
 {
-    uint32_t count = 0;
+    struct http_clock_load load = {0};
 
     lock(clock);
     connection->deadline_ns = after(timeout_ns);
@@ -224,10 +234,12 @@ uint32_t http_clock_add(struct http_clock *clock, struct http_connection *connec
     if (clock->first)
         clock->first->previous = connection;
     clock->first = connection;
-    for (struct http_connection *each = clock->first; each; each = each->next)
-        count += each->listened == connection->listened && each->uid == connection->uid;
+    for (struct http_connection *each = clock->first; each; each = each->next) {
+        load.of_all += each->listened == connection->listened;
+        load.of_user += each->listened == connection->listened && each->uid == connection->uid;
+    }
     unlock(clock);
-    return count;
+    return load;
 }
 
 void http_clock_remove(struct http_clock *clock, struct http_connection *connection)

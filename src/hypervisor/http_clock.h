@@ -58,9 +58,14 @@ void http_clock_kick(struct http_clock *clock);
 uint64_t http_clock_kicks(struct http_clock *clock);
 bool http_clock_is_stopping(struct http_clock *clock);
 
-/* Takes it in, with a deadline. How many of its user there are now, it among them. */
-uint32_t http_clock_add(struct http_clock *clock, struct http_connection *connection,
-                        uint64_t timeout_ns);
+/* The connections of a listener, the one that is asked about among them. */
+struct http_clock_load {
+    uint32_t of_all, of_user;
+};
+
+/* Takes it in, with a deadline. How many there are now. */
+struct http_clock_load http_clock_add(struct http_clock *clock, struct http_connection *connection,
+                                      uint64_t timeout_ns);
 void http_clock_remove(struct http_clock *clock, struct http_connection *connection);
 
 /* HTTP_WAKE_NEVER: no deadline from now on. */

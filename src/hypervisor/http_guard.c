@@ -99,14 +99,18 @@ bool http_guard_host_is_ours(const char *host, const struct http_guard_names *na
 
 bool http_guard_origin_is_ours(const char *origin, const char *fetch_site, const char *host)
 {
-    static const char scheme[] = "http://";
+    static const char *const schemes[] = {"http://", "https://"};
 
     if (fetch_site && !str_equals(fetch_site, "same-origin") && !str_equals(fetch_site, "none"))
         return false;
     if (!origin)
         return true;
-    return strncasecmp(origin, scheme, strlen(scheme)) == 0 &&
-           strcasecmp(origin + strlen(scheme), host) == 0;
+    if (!host) /* HTTP/1.0: no browser sends an Origin without a Host */
+        return false;
+    for (size_t i = 0; i < ARRAY_LENGTH(schemes); i++)
+        if (strncasecmp(origin, schemes[i], strlen(schemes[i])) == 0)
+            return strcasecmp(origin + strlen(schemes[i]), host) == 0;
+    return false;
 }
 
 bool http_guard_is_json(const char *content_type)

@@ -26,7 +26,8 @@ bool http_guard_host_is_ours(const char *host, const struct http_guard_names *na
 
 /*
  * Whether a change may be asked for by a page of this Origin and Sec-Fetch-Site (NULL: not sent),
- * where the request's Host is `host`.
+ * where the request's Host is `host` (NULL: it has none). An origin of https is one whose TLS ends
+ * in front of us.
  */
 bool http_guard_origin_is_ours(const char *origin, const char *fetch_site, const char *host);
 

@@ -3,8 +3,8 @@
 #include "hypervisor/http_clock.h"
 #include "hypervisor/http_request.h"
 #include "hypervisor/http_server.h"
+#include "hypervisor/listen_address.h"
 #include "utils/log.h"
-#include "utils/parse.h"
 #include "utils/str.h"
 
 #include <arpa/inet.h>
@@ -25,6 +25,8 @@
 #define CONNECTION_BYTES (size_t)(32 * 1024)
 /* Of one user at a unix socket, so that no user keeps the others out. */
 #define USER_CONNECTIONS_MAX 128
+/* Places at a unix socket that are kept for operators: some users together keep them out neither. */
+#define OPERATOR_CONNECTIONS 64
 
 struct http_listener {
     struct http_server *server;
@@ -40,15 +42,18 @@ union socket_address {
     struct sockaddr_un local;
 };
 
+static uint16_t port_of(const union socket_address *socket)
+{
+    return ntohs(socket->any.sa_family == AF_INET6 ? socket->six.sin6_port : socket->four.sin_port);
+}
+
 int http_listener_parse(struct http_listener_address *ret_address, const char *text,
                         struct err *err)
 {
     struct http_listener_address address = {.is_unix = *text == '/'};
-    bool is_bracketed = *text == '[';
-    const char *colon = strrchr(text, ':');
-    unsigned char bytes[sizeof(struct in6_addr)];
-    uint64_t port;
-    size_t length;
+    struct listen_address parsed;
+    union socket_address socket;
+    int rc;
 
     if (address.is_unix) {
         if (!str_format(address.text, sizeof(address.text), "%s", text))
@@ -56,16 +61,15 @@ int http_listener_parse(struct http_listener_address *ret_address, const char *t
         *ret_address = address;
         return 0;
     }
-    if (!colon || parse_u64(&port, colon + 1, 0, 65535, NULL) < 0)
-        return err_say(err, EINVAL, "'%s' is no ADDRESS:PORT", text);
-    length = (size_t)(colon - text);
-    if (is_bracketed && (length < 2 || text[length - 1] != ']'))
-        return err_say(err, EINVAL, "'%s' is no [ADDRESS]:PORT", text);
-    if (!str_format(address.text, sizeof(address.text), "%.*s",
-                    (int)(length - (is_bracketed ? 2 : 0)), text + is_bracketed) ||
-        inet_pton(is_bracketed ? AF_INET6 : AF_INET, address.text, bytes) != 1)
-        return err_say(err, EINVAL, "'%s' is no address like 127.0.0.1:8080 or [::1]:8080", text);
-    address.port = (uint16_t)port;
+    rc = listen_address_parse(&parsed, text, err);
+    if (rc < 0)
+        return rc;
+    memcpy(&socket, &parsed.address, parsed.length);
+    if (socket.any.sa_family == AF_INET6) /* neither can fail: they fit */
+        (void)inet_ntop(AF_INET6, &socket.six.sin6_addr, address.text, sizeof(address.text));
+    else
+        (void)inet_ntop(AF_INET, &socket.four.sin_addr, address.text, sizeof(address.text));
+    address.port = port_of(&socket);
     *ret_address = address;
     return 0;
 }
@@ -154,7 +158,7 @@ static uint16_t real_port(int fd)
 
     if (getsockname(fd, &filled.any, &length) < 0 || filled.any.sa_family == AF_UNIX)
         return 0;
-    return ntohs(filled.any.sa_family == AF_INET6 ? filled.six.sin6_port : filled.four.sin_port);
+    return port_of(&filled);
 }
 
 static struct http_connection *connection_of(struct MHD_Connection *library)
@@ -188,13 +192,24 @@ static struct http_connection *new_connection(struct http_listener *listener,
     return connection;
 }
 
+/* Whether there is a place for it. */
+static bool is_welcome(const struct http_listener *listener,
+                       const struct http_connection *connection, struct http_clock_load load)
+{
+    uint32_t places = http_server_limits(listener->server)->connections_max;
+
+    if (!listener->address.is_unix || connection->uid == 0 || connection->uid == geteuid())
+        return true;
+    return load.of_user <= USER_CONNECTIONS_MAX && load.of_all + OPERATOR_CONNECTIONS <= places;
+}
+
 static void on_connection(void *context, struct MHD_Connection *library, void **socket_context,
                           enum MHD_ConnectionNotificationCode code)
 {
     struct http_listener *listener = context;
     struct http_clock *clock = http_server_clock(listener->server);
     struct http_connection *connection;
-    uint32_t count;
+    struct http_clock_load load;
 
     if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
         if (!*socket_context)
@@ -208,9 +223,8 @@ static void on_connection(void *context, struct MHD_Connection *library, void **
     *socket_context = connection;
     if (!connection) /* no memory: its first request is answered by closing it */
         return;
-    count = http_clock_add(clock, connection, http_server_limits(listener->server)->request_ns);
-    if (listener->address.is_unix && count > USER_CONNECTIONS_MAX && connection->uid != 0 &&
-        connection->uid != geteuid())
+    load = http_clock_add(clock, connection, http_server_limits(listener->server)->request_ns);
+    if (!is_welcome(listener, connection, load))
         (void)shutdown(connection->fd, SHUT_RDWR); /* the library sees the end and closes it */
 }
 

@@ -20,7 +20,7 @@ struct http_listener_address {
     uint16_t port;
 };
 
-/* `127.0.0.1:8080`, `[::1]:8080`, `/run/vgpu/http`. -EINVAL: none of these. */
+/* What listen_address_parse() takes, or `/run/vgpu/http`. -EINVAL: none of these. */
 int http_listener_parse(struct http_listener_address *ret_address, const char *text,
                         struct err *err) MUST_CHECK;
 

@@ -23,8 +23,9 @@
 /* What is read of a body that is too large, so that its sender hears of it. */
 #define BODY_DROPPED_MAX (1024 * 1024)
 /* An answer has to be taken within this time. */
-#define ANSWER_NS    (60 * NS_PER_SEC)
-#define STREAM_BLOCK 4096
+#define ANSWER_NS          (60 * NS_PER_SEC)
+#define STREAM_BLOCK       4096
+#define BUSY_RETRY_SECONDS "5"
 
 /*
  * The states of a request, all on its listener's thread:
@@ -180,6 +181,14 @@ void http_reply_problem(struct http_request *request, unsigned int status, const
     str_add_list(&str, format, args);
     va_end(args);
     http_reply(request, new_problem(status, type, detail));
+}
+
+void http_reply_busy(struct http_request *request, const char *type, const char *detail)
+{
+    struct http_answer *answer = new_problem(MHD_HTTP_SERVICE_UNAVAILABLE, type, detail);
+
+    http_answer_add(answer, MHD_HTTP_HEADER_RETRY_AFTER, BUSY_RETRY_SECONDS);
+    http_reply(request, answer);
 }
 
 void http_reply_later(struct http_request *request, struct http_later *later, uint64_t timeout_ns)

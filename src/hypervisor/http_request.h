@@ -32,6 +32,7 @@ struct http_caller {
     bool is_known;                  /* a local user's socket, or a token's bearer */
     bool may_change;                /* an operator, or a local user: then the policy decides */
     bool is_near;                   /* over a unix socket or a loopback address */
+    char peer[64];                  /* "user 1000" of a unix socket, or the address; "": unknown */
     pid_t peer_pid;                 /* of a unix socket's peer, with a token too; 0: not known */
     bool has_grant;                 /* came with a token of the token file */
     struct token_grant grant;
@@ -61,6 +62,9 @@ void http_reply(struct http_request *request, struct http_answer *answer);
 void http_reply_problem(struct http_request *request, unsigned int status, const char *type,
                         const char *format, ...) PRINTF_LIKE(4, 5);
 
+/* 503 with a Retry-After of some seconds. */
+void http_reply_busy(struct http_request *request, const char *type, const char *detail);
+
 /* What is waited for: the beginning of a struct of the handler's, which owns it. */
 struct http_later {
     /* On the server's clock thread, after each http_server_kick(): short, takes no lock. */
@@ -69,6 +73,11 @@ struct http_later {
     void (*answer)(struct http_request *request, struct http_later *later, bool is_late);
     /* The server needs it no more; called exactly once, also where the connection broke. */
     void (*release)(struct http_later *later);
+    /*
+     * On the server's clock thread: its client has closed its end, and need not be waited for; it is
+     * answered all the same. May be called again and again; NULL: nobody wants to know.
+     */
+    void (*abandon)(struct http_later *later);
 };
 
 void http_reply_later(struct http_request *request, struct http_later *later, uint64_t timeout_ns);

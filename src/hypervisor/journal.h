@@ -14,12 +14,14 @@ struct journal_options {
     enum log_line_format format;
     const char *path; /* borrowed for the call; empty: stderr */
     struct log_file_limits limits;
+    /* A file that cannot be opened is a fault: lines go to stderr, and it is tried again. */
+    bool is_patient;
 };
 
 /*
  * From now on it takes what utils/log.h is given; called again (SIGHUP) it changes over to what is
  * wanted now, and opens a file anew that somebody moved. Where the file cannot be opened
- * all stays as it was.
+ * all stays as it was, unless it is patient or has waited for that file already.
  */
 int journal_open(const struct journal_options *options, struct err *err) MUST_CHECK;
 
@@ -32,5 +34,8 @@ void journal_get_levels(struct log_levels *ret_levels);
 /* Back to utils/log.h's own form. */
 void journal_close(void);
 
-/* Why lines are being lost or the file grows, for /healthz; false: all is well. */
+/*
+ * Why lines are being lost, the file grows or is not there, for /healthz; false: all is well. Opens
+ * what could not be opened, every ten seconds.
+ */
 bool journal_get_fault(char *ret_text, size_t size);

@@ -20,7 +20,6 @@
 #define SHORT_MOST    10u /* killed from outside, that many in a row */
 #define SHORT_MS      500 /* then between two starts: caps are to be back within a second */
 #define SHORT_LIFE_NS NS_PER_SEC
-#define PROMISE_NS    (2 * NS_PER_SEC) /* what it says of limits may be from before a SET */
 
 /* --- its status --- */
 
@@ -36,19 +35,8 @@ static void note_limits(struct keeper *keeper, const struct message_status_gpu *
         quota->cap_milli_percent = (uint32_t)said->cap_milli_percent;
         quota->weight = said->weight;
         quota->priority = said->priority;
-        if (clock_now_ns() >= keeper->promised_until_ns)
-            keeper->promised[i] = *quota;
+        promise_keep(&keeper->promise, i, quota, clock_now_ns());
     }
-}
-
-void keeper_promise(struct keeper *keeper, const struct message_set *set, uint64_t now_ns)
-{
-    struct tenant wanted = keeper->tenant;
-
-    if (tenant_change(&wanted, set, NULL) < 0)
-        return; /* nor will its supervisor change anything */
-    memcpy(keeper->promised, wanted.quotas, sizeof(keeper->promised));
-    keeper->promised_until_ns = now_ns + PROMISE_NS;
 }
 
 /* Of somebody else's tenant nothing else is known. */

@@ -11,6 +11,7 @@
  *   ended      on_end() was called, in which the keeper is freed
  */
 #include "hypervisor/keeper_status.h"
+#include "hypervisor/promise.h"
 #include "hypervisor/snapshot.h"
 #include "hypervisor/talk.h"
 #include "supervisor/tenant.h"
@@ -41,9 +42,7 @@ struct keeper {
     struct list node; /* the owner's */
     const struct keeper_config *config;
     struct tenant tenant; /* as it was made, or as its state file said; the limits in force */
-    /* Limits that were promised and are perhaps not in force yet; all 0: none were. */
-    struct tenant_quota promised[REGION_GPUS_MAX];
-    uint64_t promised_until_ns;
+    struct promise promise;
     enum snapshot_state state;
     bool has_status, is_child, is_gone;
     bool is_observed;     /* somebody else's: looked at, and nothing is done to it */
@@ -79,9 +78,6 @@ int keeper_take_over(struct keeper **ret_keeper, const struct keeper_config *con
 
 /* Whether the name is still this keeper's, and not free for another or another's already. */
 bool keeper_has_name(const struct keeper *keeper);
-
-/* A SET that was admitted is on its way: nobody else is to be promised the same meanwhile. */
-void keeper_promise(struct keeper *keeper, const struct message_set *set, uint64_t now_ns);
 
 /*
  * Looks at a tenant of somebody else's `vgpu run` (of user `uid`), whose directory and supervisor

@@ -69,9 +69,13 @@ static bool has_process(const struct legacy_view *view, const struct snapshot_te
 
 const struct snapshot_tenant *legacy_caller_tenant_of(const struct legacy_view *view, int32_t pid)
 {
-    for (uint32_t i = 0; i < view->snapshot->tenant_count; i++)
-        if (has_process(view, &view->snapshot->tenants[i], pid))
-            return &view->snapshot->tenants[i];
+    for (uint32_t i = 0; i < view->snapshot->tenant_count; i++) {
+        const struct snapshot_tenant *tenant = &view->snapshot->tenants[i];
+
+        /* What such a supervisor says is its user's word: it could name anybody's processes. */
+        if (!tenant->is_standalone && has_process(view, tenant, pid))
+            return tenant;
+    }
     return NULL;
 }
 

@@ -45,7 +45,7 @@ int legacy_caller_check_pod(const struct legacy_view *view, json_t **ret_json);
 /* The tenant of the caller's pod; NULL: it has none here. */
 const struct snapshot_tenant *legacy_caller_tenant(const struct legacy_view *view);
 
-/* The tenant of a process; NULL: it is nobody's. */
+/* The tenant of ours that a process is of; NULL: it is nobody's. No standalone one's. */
 const struct snapshot_tenant *legacy_caller_tenant_of(const struct legacy_view *view, int32_t pid);
 
 /* Whether the process is of the caller's own pod. */

@@ -135,7 +135,7 @@ static void start_stream(struct legacy_routes *routes, struct http_request *requ
     struct err err;
 
     if (legacy_stream_new(&stream, routes->tasks, key, &err) < 0)
-        http_reply_problem(request, 503, NULL, "%s", err.text);
+        http_reply_busy(request, NULL, err.text);
     else
         http_reply_stream(request, "text/event-stream", stream);
 }

@@ -101,7 +101,7 @@ static struct job *new_job(const struct legacy_view *view, struct snapshot *snap
 
     if (!job)
         return NULL;
-    job->later = (struct http_later){is_ready, answer, on_released};
+    job->later = (struct http_later){is_ready, answer, on_released, NULL};
     store_relaxed(&job->references, 1);
     job->caller = *view->caller;
     job->snapshot = snapshot_hold(snapshot);

@@ -262,7 +262,8 @@ static bool has_process(const struct snapshot *snapshot, int32_t pid)
     for (uint32_t i = 0; i < snapshot->tenant_count; i++) {
         const struct snapshot_tenant *tenant = &snapshot->tenants[i];
 
-        for (uint32_t j = 0; j < tenant->process_count; j++)
+        /* The processes of a standalone supervisor's are its user's word. */
+        for (uint32_t j = 0; !tenant->is_standalone && j < tenant->process_count; j++)
             if (tenant->processes[j].pid == pid)
                 return true;
     }

@@ -43,8 +43,8 @@ int listen_address_parse(struct listen_address *ret_address, const char *text, s
                               text + is_bracketed))
         return err_say(err, EINVAL,
                        "'%s' is not an address such as '127.0.0.1:8080' or '[::1]:8080'", text);
-    if (parse_u64(&port, colon + 1, 0, UINT16_MAX, err) < 0)
-        return err_wrap(err, "the port of '%s'", text);
+    if (parse_u64(&port, colon + 1, 0, UINT16_MAX, NULL) < 0)
+        return err_say(err, EINVAL, "the port of '%s' is no number from 0 to 65535", text);
     if (str_equals(host, "localhost"))
         (void)str_format(host, sizeof(host), "127.0.0.1");
     if (!*host)

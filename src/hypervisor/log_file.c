@@ -57,13 +57,11 @@ static int open_path(struct log_file *file, uint64_t unix_ms, struct err *err)
     if (fstat(fd, &status) < 0)
         return err_set(err, errno, "stat log file '%s'", file->path);
     attr_close(&file->fd);
-    file->length_bytes = S_ISREG(status.st_mode) ? (uint64_t)status.st_size : 0;
+    file->is_regular = S_ISREG(status.st_mode);
+    file->length_bytes = file->is_regular ? (uint64_t)status.st_size : 0;
     file->begun_unix_ms = file->length_bytes ? find_birth_ms(fd, unix_ms) : unix_ms;
     file->rotation_due_bytes = 0;
     file->rotation_due_ms = 0;
-    /* A pipe or a terminal is written as it is. */
-    if (!S_ISREG(status.st_mode))
-        file->limits = (struct log_file_limits){.kept = file->limits.kept};
     file->fd = TAKE_FD(fd);
     return 0;
 }
@@ -103,26 +101,60 @@ void log_file_reopen(struct log_file *file, uint64_t unix_ms)
 
 /* --- replacing --- */
 
+/* FILE.number; FILE itself for 0. */
+static void name_former(const struct log_file *file, unsigned int number, char ret_path[PATH_MAX])
+{
+    if (number)
+        (void)str_format(ret_path, PATH_MAX, "%s.%u", file->path, number); /* fits: see path */
+    else
+        (void)str_format(ret_path, PATH_MAX, "%s", file->path);
+}
+
+static bool is_there(const struct log_file *file, unsigned int number)
+{
+    char path[PATH_MAX];
+    struct stat status;
+
+    name_former(file, number, path);
+    return lstat(path, &status) == 0;
+}
+
 static int shift(const struct log_file *file, unsigned int number, struct err *err)
 {
     char from[PATH_MAX], to[PATH_MAX];
 
-    if (number)
-        (void)str_format(from, sizeof(from), "%s.%u", file->path, number); /* fits: see path */
-    else
-        (void)str_format(from, sizeof(from), "%s", file->path);
-    (void)str_format(to, sizeof(to), "%s.%u", file->path, number + 1);
-    if (rename(from, to) < 0 && !(number && errno == ENOENT))
-        return err_set(err, errno, "rename log file '%s'", from);
-    return 0;
+    name_former(file, number, from);
+    name_former(file, number + 1, to);
+    return rename(from, to) < 0 ? err_set(err, errno, "rename log file '%s'", from) : 0;
 }
 
+/* Those beyond what is kept, of when more were. */
+static void remove_old(const struct log_file *file)
+{
+    char path[PATH_MAX];
+
+    for (unsigned int number = file->limits.kept + 1;; number++) {
+        name_former(file, number, path);
+        if (unlink(path) < 0)
+            break; /* ENOENT; or it is none of ours */
+    }
+}
+
+/*
+ * Up to the first name that is free: where somebody took the file itself away, or a former try came
+ * to half of it, no former file has to go.
+ */
 static int rotate(struct log_file *file, uint64_t unix_ms, struct err *err)
 {
+    unsigned int count = 0;
     int rc = 0;
 
-    for (unsigned int number = file->limits.kept; number-- && !rc;)
-        rc = shift(file, number, err);
+    while (count < file->limits.kept && is_there(file, count))
+        count++;
+    while (count-- && !rc)
+        rc = shift(file, count, err);
+    if (!rc)
+        remove_old(file);
     /* Where the new one cannot be made, lines go on into the old one, whatever it is called. */
     return rc ? rc : open_path(file, unix_ms, err);
 }
@@ -131,7 +163,7 @@ static bool is_due(const struct log_file *file, size_t length, uint64_t unix_ms)
 {
     const struct log_file_limits *limits = &file->limits;
 
-    if (!file->length_bytes)
+    if (!file->is_regular || !file->length_bytes)
         return false; /* a line too long for the limit would make empty files only */
     if (limits->size_bytes && file->length_bytes + length > limits->size_bytes &&
         file->length_bytes >= file->rotation_due_bytes)

@@ -18,12 +18,13 @@
 struct log_file_limits {
     uint64_t size_bytes; /* replaced before it would be larger; 0: never */
     uint64_t age_ms;     /* replaced when it is older; 0: never */
-    unsigned int kept;   /* former files that are kept, 1 at least */
+    unsigned int kept;   /* former files that are kept, 1 at least; others go with a replacement */
 };
 
 struct log_file {
     char path[PATH_MAX - 8];
     int fd;
+    bool is_regular; /* a pipe, a terminal or a device is written as it is, and never replaced */
     struct log_file_limits limits;
     uint64_t length_bytes;
     uint64_t begun_unix_ms;      /* when the file was made */

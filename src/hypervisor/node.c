@@ -308,7 +308,7 @@ static int begin(struct node *node, struct err *err)
     if (!rc)
         rc = paths_find("vgpu-supervisor", node->program, sizeof(node->program), err);
     if (!rc)
-        rc = event_log_new(&node->events, err);
+        rc = event_log_new(&node->events, clock_unix_ms(), err);
     if (!rc)
         rc = start_loop(node, err);
     if (rc < 0)

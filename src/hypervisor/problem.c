@@ -43,6 +43,7 @@ static const struct meaning {
     {ERANGE, 400, "bad-value"},
     {EOPNOTSUPP, 501, "not-supported"},
     {EAGAIN, 429, "too-much-at-once"},
+    {ECANCELED, 409, "deleted"},
     {ETIMEDOUT, 504, "no-answer"},
 };
 

@@ -5,6 +5,7 @@
 #include "hypervisor/request.h"
 #include "hypervisor/waiting.h"
 #include "supervisor/runtime.h"
+#include "utils/atomics.h"
 #include "utils/clock.h"
 #include "utils/parse.h"
 #include "utils/str.h"
@@ -83,19 +84,24 @@ static int create(struct node *node, struct request *request, const struct list 
     return 0;
 }
 
-static bool is_waiting(const struct node *node, const char *name)
+/* NULL: nobody with this name waits. */
+static struct waiting *find_waiting(const struct node *node, const char *name)
 {
     LIST_EACH(node_at, &node->waiting)
-    if (str_equals(CONTAINER_OF(node_at, struct waiting, node)->request->name, name))
-        return true;
-    return false;
+    {
+        struct waiting *waiting = CONTAINER_OF(node_at, struct waiting, node);
+
+        if (str_equals(waiting->request->name, name))
+            return waiting;
+    }
+    return NULL;
 }
 
 static void make_name(const struct node *node, struct request *request)
 {
     for (unsigned int i = 1; i < NAME_TRIES; i++) {
         (void)str_format(request->name, sizeof(request->name), "tenant-%u", i); /* fits */
-        if (!node_find(node, request->name) && !is_waiting(node, request->name))
+        if (!node_find(node, request->name) && !find_waiting(node, request->name))
             return;
     }
 }
@@ -123,7 +129,9 @@ static int wait_for_room(struct node *node, struct request *request, struct err 
     if (!waiting)
         return err_set(err, ENOMEM, "wait for room");
     waiting->request = request;
-    waiting->until_ns = admission_sum(clock_now_ns(), request->queue_ns);
+    waiting->until_ns =
+        clock_now_ns() +
+        (request->queue_ns < REQUEST_QUEUE_MOST_NS ? request->queue_ns : REQUEST_QUEUE_MOST_NS);
     list_append(&node->waiting, &waiting->node);
     node_tell(node, EVENT_TENANT_QUEUED, NULL, "'%s' waits for room", request->name);
     if (request->queued)
@@ -141,7 +149,7 @@ static void do_create(struct node *node, struct request *request)
         make_name(node, request);
     if (parse_name(request->name, &err) < 0)
         rc = -EINVAL; /* it becomes a path */
-    else if (is_waiting(node, request->name))
+    else if (find_waiting(node, request->name))
         rc = err_say(&err, EEXIST, "a tenant '%s' waits for room already", request->name);
     else
         rc = create(node, request, &node->waiting, &err);
@@ -175,8 +183,13 @@ void requests_retry_waiters(struct node *node)
     {
         struct waiting *waiting = CONTAINER_OF(at, struct waiting, node);
         struct err err = {0};
-        int rc = create(node, waiting->request, &waiting->node, &err);
+        int rc;
 
+        if (load_relaxed(&waiting->request->is_abandoned)) {
+            drop(node, waiting, -ECONNRESET, "whoever asked has gone");
+            continue;
+        }
+        rc = create(node, waiting->request, &waiting->node, &err);
         if (rc == -ENOSPC && now_ns < waiting->until_ns)
             continue;
         if (rc < 0)
@@ -230,9 +243,9 @@ static void take_reply(void *context, const struct message_header *message)
     finish(request, reply.status, reply.text);
 }
 
-static bool may_change(const struct request_caller *caller, const struct keeper *keeper)
+static bool may_change(const struct request_caller *caller, uid_t owner)
 {
-    return caller->is_operator || (caller->uid != (uid_t)-1 && caller->uid == keeper->tenant.uid);
+    return caller->is_operator || (caller->uid != (uid_t)-1 && caller->uid == owner);
 }
 
 static int prepare_set(const struct node *node, struct request *request,
@@ -252,6 +265,21 @@ static int prepare_set(const struct node *node, struct request *request,
                : 0;
 }
 
+/* One that is not made yet is ended as one that is there: by its user and by operators. */
+static void do_to_waiting(struct node *node, struct waiting *waiting, struct request *request)
+{
+    struct err err;
+
+    if (!may_change(&request->caller, waiting->request->caller.uid)) {
+        finish(request, err_say(&err, EPERM, "tenant '%s' belongs to somebody else", request->name),
+               err.text);
+        return;
+    }
+    drop(node, waiting, -ECANCELED, "it was deleted while it waited for room");
+    finish(request, 0, "");
+    requests_retry_waiters(node); /* those behind it */
+}
+
 static void do_to_tenant(struct node *node, struct request *request)
 {
     struct keeper *keeper = node_find(node, request->name);
@@ -262,7 +290,7 @@ static void do_to_tenant(struct node *node, struct request *request)
 
     if (!keeper)
         rc = err_say(&err, ENOENT, "there is no tenant '%s'", request->name);
-    else if (request->kind != REQUEST_EXPLAIN && !may_change(&request->caller, keeper))
+    else if (request->kind != REQUEST_EXPLAIN && !may_change(&request->caller, keeper->tenant.uid))
         rc = err_say(&err, EPERM, "tenant '%s' belongs to somebody else", request->name);
     else if (!keeper->line)
         rc = err_say(&err, EAGAIN, "tenant '%s' has no supervisor at this moment", request->name);
@@ -279,7 +307,7 @@ static void do_to_tenant(struct node *node, struct request *request)
     else if (request->kind == REQUEST_DELETE)
         talk_ask(keeper->line, &end, take_reply, request);
     else {
-        keeper_promise(keeper, &request->limits, clock_now_ns());
+        promise_add(&keeper->promise, &keeper->tenant, &request->limits, clock_now_ns());
         talk_ask(keeper->line, &request->limits, take_reply, request);
     }
 }
@@ -300,8 +328,13 @@ static void do_reload(const struct node *node, struct request *request)
 
 void requests_do(struct node *node, struct request *request)
 {
+    struct waiting *waiting =
+        request->kind == REQUEST_DELETE ? find_waiting(node, request->name) : NULL;
+
     if (request->kind == REQUEST_CREATE)
         do_create(node, request);
+    else if (waiting)
+        do_to_waiting(node, waiting, request);
     else if (request->kind == REQUEST_RELOAD)
         do_reload(node, request);
     else

@@ -100,7 +100,7 @@ struct snapshot_foreign {
 
 /* Why /healthz is not well; `text` is for people and is constant for as long as the fault lasts. */
 struct snapshot_fault {
-    char component[16]; /* gpu, sampler, disk, api */
+    char component[16]; /* gpu, sampler, disk, api, metrics, shared-files */
     char text[112];
 };
 

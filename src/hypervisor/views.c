@@ -40,6 +40,13 @@ struct listener {
     char fault[sizeof(((struct snapshot_fault *)0)->text)]; /* what was told; empty: nothing */
 };
 
+/* A file or directory that cannot be had is no reason not to keep tenants. */
+struct late_view {
+    char path[CONFIG_TEXT_SIZE];
+    uint64_t retry_ns;                                      /* 0: it is open, or is not wanted */
+    char fault[sizeof(((struct snapshot_fault *)0)->text)]; /* what was told; empty: nothing */
+};
+
 struct views {
     struct node *node;
     struct http_server *server;
@@ -51,11 +58,14 @@ struct views {
     uint64_t look_ns, looked_ns; /* between two looks; the last one: for the loop's lag */
     _Atomic uint64_t lag_ns;     /* relaxed: it guards nothing; UINT64_MAX: not known yet */
     struct gpu_info *gpu_info;
-    struct metrics_writer *writer;
+    struct late_view usage;
+    _Atomic(struct metrics_writer *) writer; /* release-acquire: set later, read on any thread */
     struct usage_batch *batch;
     uint64_t told_event; /* the last one that the usage lines have */
-    struct foreign_region *region;
-    uv_timer_t heartbeat;
+    struct late_view shared;
+    struct foreign_region *region; /* NULL: not open */
+    uv_timer_t
+        *heartbeat; /* the loop's until its close callback, which is later than views_free() */
 };
 
 /* --- HTTP --- */
@@ -120,12 +130,13 @@ static void fill_own(void *context, struct metrics_own *own)
     const struct backend *backend = node_backend(views->node);
     struct snapshot *snapshot = backend->get_snapshot(backend->context);
     uint64_t lag_ns = load_relaxed(&views->lag_ns);
+    struct metrics_writer *writer = load_acquire(&views->writer);
 
     own->start_unix_ms = views->start_unix_ms;
     own->samples = snapshot->sequence;
     own->loop_lag_ns = lag_ns == UINT64_MAX ? SNAPSHOT_UNKNOWN : lag_ns;
-    if (views->writer)
-        own->usage_lines_lost = metrics_writer_lost(views->writer);
+    if (writer)
+        own->usage_lines_lost = metrics_writer_lost(writer);
     snapshot_release(snapshot);
 }
 
@@ -146,9 +157,38 @@ static int start_http(struct views *views, const struct config *config, struct e
             legacy_routes_new(&views->legacy, node_backend(views->node), views->server, &pods, err);
     if (!rc)
         rc = load_tokens(views, config, err);
-    if (!rc)
-        want_listeners(views, config);
     return rc;
+}
+
+/* --- what is opened now or later --- */
+
+static void want(struct late_view *view, const char *path)
+{
+    (void)str_format(view->path, sizeof(view->path), "%s", path); /* the same size */
+    view->retry_ns = 1;
+}
+
+static bool is_due(const struct late_view *view)
+{
+    return view->retry_ns && clock_now_ns() >= view->retry_ns;
+}
+
+/* What came of a try: the fault, NULL where it is open. */
+static void settle(const struct views *views, struct late_view *view, const char *component,
+                   const char *fault)
+{
+    char text[sizeof(view->fault)] = "";
+
+    if (fault)
+        (void)str_format(text, sizeof(text), "%s", fault); /* cut at worst */
+    view->retry_ns = fault ? clock_now_ns() + RETRY_NS : 0;
+    if (str_equals(text, view->fault))
+        return;
+    if (view->fault[0])
+        node_set_fault(views->node, false, component, view->fault);
+    if (text[0])
+        node_set_fault(views->node, true, component, text);
+    memcpy(view->fault, text, sizeof(text));
 }
 
 /* --- usage lines --- */
@@ -165,7 +205,7 @@ static void emit(void *context, const char *lines, size_t length)
 {
     const struct views *views = context;
 
-    metrics_writer_add(views->writer, lines, length);
+    metrics_writer_add(load_relaxed(&views->writer), lines, length); /* our own store */
 }
 
 /* Which pod a tenant is, where its name says so (tenant_pod.h). */
@@ -204,17 +244,27 @@ static int make_batch(struct views *views, const struct config *config, struct e
     return 0;
 }
 
+static void open_usage(struct views *views)
+{
+    struct metrics_writer *writer;
+    struct metrics_file *file;
+    struct err err;
+    int rc = metrics_file_new(&file, views->usage.path, clock_unix_ms(), &err);
+
+    if (!rc)
+        rc = metrics_writer_new(&writer, file, &err);
+    if (!rc)
+        store_release(&views->writer, writer);
+    settle(views, &views->usage, "metrics", rc ? err.text : NULL);
+}
+
 static int start_usage(struct views *views, const struct config *config, struct err *err)
 {
-    struct metrics_file *file;
-    int rc;
-
     if (!config->enable_metrics || !config->gpu_metrics_file[0])
         return 0;
-    rc = metrics_file_new(&file, config->gpu_metrics_file, clock_unix_ms(), err);
-    if (!rc)
-        rc = metrics_writer_new(&views->writer, file, err);
-    return rc ? rc : make_batch(views, config, err);
+    views->told_event = event_log_before(node_backend(views->node)->events);
+    want(&views->usage, config->gpu_metrics_file);
+    return make_batch(views, config, err);
 }
 
 static void tell_event(const struct views *views, const struct snapshot *snapshot,
@@ -226,7 +276,7 @@ static void tell_event(const struct views *views, const struct snapshot *snapsho
     bool is_line = stream && scheduler_event_print(event, snapshot, stream);
 
     if (stream && fclose(stream) == 0 && is_line)
-        metrics_writer_add(views->writer, line, length);
+        metrics_writer_add(load_relaxed(&views->writer), line, length); /* our own store */
     free(line);
 }
 
@@ -251,7 +301,9 @@ static void look_usage(struct views *views, const struct snapshot *snapshot)
 {
     struct err err;
 
-    if (!views->batch)
+    if (is_due(&views->usage))
+        open_usage(views);
+    if (!load_relaxed(&views->writer))
         return;
     if (usage_batch_add(views->batch, snapshot, &err) < 0)
         log_warn("%s", err.text);
@@ -260,30 +312,46 @@ static void look_usage(struct views *views, const struct snapshot *snapshot)
 
 /* --- shared files --- */
 
+static void open_region(struct views *views)
+{
+    const struct foreign_region_options options = {.base_path = views->shared.path, .rule = pods};
+    struct err err;
+    int rc = foreign_region_new(&views->region, &options, &err);
+
+    settle(views, &views->shared, "shared-files", rc ? err.text : NULL);
+}
+
 static void on_heartbeat(uv_timer_t *timer)
 {
     struct views *views = timer->data;
     const struct backend *backend = node_backend(views->node);
-    struct snapshot *snapshot = backend->get_snapshot(backend->context);
+    struct snapshot *snapshot;
 
+    if (is_due(&views->shared))
+        open_region(views);
+    if (!views->region)
+        return;
+    snapshot = backend->get_snapshot(backend->context);
     foreign_region_update(views->region, snapshot, clock_unix_ms() / 1000);
     snapshot_release(snapshot);
 }
 
+static void on_heartbeat_closed(uv_handle_t *handle)
+{
+    free(handle);
+}
+
 static int start_region(struct views *views, const struct config *config, struct err *err)
 {
-    const struct foreign_region_options options = {.base_path = config->shared_memory_base_path,
-                                                   .rule = pods};
-    int rc;
-
     if (!config->shared_memory_base_path[0])
         return 0;
-    rc = foreign_region_new(&views->region, &options, err);
-    if (rc < 0)
-        return rc;
-    (void)uv_timer_init(node_loop(views->node), &views->heartbeat); /* neither can fail */
-    views->heartbeat.data = views;
-    (void)uv_timer_start(&views->heartbeat, on_heartbeat, 0, HEARTBEAT_MS);
+    views->heartbeat = malloc(sizeof(*views->heartbeat));
+    if (!views->heartbeat)
+        return err_set(err, ENOMEM, "allocate the shared files' timer");
+    want(&views->shared, config->shared_memory_base_path);
+    (void)uv_timer_init(node_loop(views->node), views->heartbeat); /* neither can fail */
+    views->heartbeat->data = views;
+    (void)uv_timer_start(views->heartbeat, on_heartbeat, 0, HEARTBEAT_MS);
     return 0;
 }
 
@@ -311,6 +379,7 @@ int views_new(struct views **ret_views, struct node *node, const struct config *
         views_free(views);
         return rc;
     }
+    want_listeners(views, config); /* last: handlers read what was made above on their threads */
     *ret_views = views;
     return 0;
 }
@@ -352,8 +421,10 @@ void views_free(struct views *views)
     api_free(views->api);
     http_server_free(views->server);
     usage_batch_free(views->batch);
-    metrics_writer_free(views->writer);
+    metrics_writer_free(load_relaxed(&views->writer));
     gpu_info_free(views->gpu_info);
+    if (views->heartbeat)
+        uv_close((uv_handle_t *)views->heartbeat, on_heartbeat_closed);
     foreign_region_free(views->region);
     free(views);
 }

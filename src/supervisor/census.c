@@ -134,3 +134,9 @@ void census_assume(struct census *census, const struct roster *roster, uint64_t 
     if (census->group_count)
         census->active_until_ns = now_ns + ACTIVE_NS;
 }
+
+struct budget_measure census_measure(const struct census *census)
+{
+    return (struct budget_measure){.net_ns = (uint64_t)census->net_ns,
+                                   .is_on_engine = census->is_on_engine};
+}

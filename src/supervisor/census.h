@@ -4,6 +4,7 @@
  * what switching costs, which of them are busy, and whether anybody else is. Arithmetic on a
  * sampler.
  */
+#include "erl/budget.h"
 #include "supervisor/roster.h"
 #include "supervisor/sampler.h"
 
@@ -52,3 +53,6 @@ void census_update(struct census *census, struct sampler *sampler, const struct 
  * so that weights hold all the same; what was used is not known.
  */
 void census_assume(struct census *census, const struct roster *roster, uint64_t now_ns);
+
+/* What the budget law settles by. */
+struct budget_measure census_measure(const struct census *census);

@@ -5,7 +5,7 @@
 #include "supervisor/gpus.h"
 #include "supervisor/neighbours.h"
 #include "supervisor/sampler.h"
-#include "utils/atomics.h"
+#include "supervisor/switching.h"
 #include "utils/clock.h"
 #include "utils/log.h"
 
@@ -15,16 +15,10 @@
 #define FACTS_EVERY_NS   (100 * NS_PER_MS)
 #define ALONE_EVERY_NS   (200 * NS_PER_MS)
 #define SAMPLER_RETRY_NS NS_PER_SEC
-#define LEASE_MARGIN_NS  (10 * NS_PER_MS)
-#define LEASE_GRACE_NS   (50 * NS_PER_MS) /* after a lease the guards enable by themselves */
-#define LEASE_MOST_NS    (80 * NS_PER_MS) /* so that with the grace it is well below 200 ms */
 #define LEASE_RENEW_NS   (40 * NS_PER_MS)
 #define CALL_TYPICAL_NS  (500 * NS_PER_US)
-#define SETTLE_NS        (2 * NS_PER_MS) /* after this long a disable has had its effect */
-#define INERT_MOST       5u
 #define SLOW_NS          (2 * NS_PER_MS) /* a call or a delay that is worth a line in the log */
 #define DUTY_WHOLE       100000u
-#define PACE_AHEAD       4u /* calls may be made ahead of their time */
 
 void governor_init(struct governor *governor, struct region_control *control, uint32_t slot,
                    const struct gpus_card *card)
@@ -62,12 +56,6 @@ static void open_sampler(struct governor *governor, uint64_t now_ns)
         log_debug("GPU %u: switch records: %s", governor->card->nvml_index, err.text);
 }
 
-static struct budget_measure measure(const struct governor *governor)
-{
-    return (struct budget_measure){.net_ns = (uint64_t)governor->census.net_ns,
-                                   .is_on_engine = governor->census.is_on_engine};
-}
-
 /*
  * What was known is over, and the sums begin anew: the GPU is lost, say, or the driver was
  * reloaded.
@@ -82,7 +70,7 @@ static void lose_sampler(struct governor *governor)
     governor->gone_count = 0;
     governor->blind_net_ns = 0;
     census_init(&governor->census);
-    now = measure(governor);
+    now = census_measure(&governor->census);
     budget_resume(&governor->budget, &now);
     governor->second = (struct governor_second){.off_since_ns = governor->second.off_since_ns};
     governor->state.used_milli_percent = UINT64_MAX;
@@ -130,7 +118,7 @@ static uint64_t take_census(struct governor *governor, const struct governor_inp
         governor->blind_net_ns = governor->census.net_ns;
     }
     if (sampler_lost_count(governor->sampler) != governor->lost_count) {
-        struct budget_measure now = measure(governor);
+        struct budget_measure now = census_measure(&governor->census);
 
         governor->lost_count = sampler_lost_count(governor->sampler);
         governor->blind_net_ns = governor->census.net_ns;
@@ -139,206 +127,9 @@ static uint64_t take_census(struct governor *governor, const struct governor_inp
     return now_ns;
 }
 
-/* --- switching --- */
-
-static void set_lease(struct governor *governor, uint64_t lease_ns)
-{
-    /* Pairs with the guards' acquire: a lease is seen no later than what is done under it. */
-    store_release(&governor->control->gpus[governor->slot].lease_ns, lease_ns);
-}
-
-/* Off until the window's end, or for longer: then the lease is renewed on the way. */
-static void extend_lease(struct governor *governor, uint64_t now_ns)
-{
-    uint64_t until_ns = governor->budget.window_end_ns;
-
-    if (governor->is_suspended || until_ns > now_ns + LEASE_MOST_NS)
-        until_ns = now_ns + LEASE_MOST_NS;
-    set_lease(governor, until_ns + LEASE_MARGIN_NS + 2 * governor->call_ns);
-}
-
-/* A tenant that is suspended without a cap is none of those that a plan shares the calls among. */
-static uint64_t call_worth_ns(const struct governor *governor)
-{
-    uint64_t least_ns = NS_PER_SEC / SLICES_CALLS_PER_SECOND;
-
-    return governor->plan.call_ns > least_ns ? governor->plan.call_ns : least_ns;
-}
-
-/*
- * Each call is worth its part of the rate that a GPU is given (SLICES_CALLS_PER_SECOND): who makes
- * more of them, for a cap that is set all the time or for channels that come all the time, has to
- * wait with the next disable. A window's two calls are less than a window's worth but for a full
- * house, so that what was made ahead is made up for.
- */
-static void pace(struct governor *governor, uint64_t now_ns, size_t calls)
-{
-    if (governor->pace_ns < now_ns)
-        governor->pace_ns = now_ns;
-    governor->pace_ns += call_worth_ns(governor) * calls;
-}
-
-static bool may_disable(const struct governor *governor, const struct roster *roster,
-                        uint64_t now_ns)
-{
-    return governor->pace_ns <= now_ns + PACE_AHEAD * call_worth_ns(governor) &&
-           actuator_may_disable(roster);
-}
-
-static void note_call(struct governor *governor, uint64_t begin_ns, int rc)
-{
-    uint64_t took_ns = clock_now_ns() - begin_ns;
-
-    if (rc < 0)
-        governor->state.control_failures++;
-    else
-        governor->state.switch_calls += (uint64_t)rc;
-    if (took_ns > SLOW_NS)
-        log_debug("GPU %u: a switch took %llu us", governor->card->nvml_index,
-                  (unsigned long long)(took_ns / NS_PER_US));
-    if (rc > 0)
-        governor->call_ns = (7 * governor->call_ns + 3 * took_ns / (uint64_t)rc) / 10;
-    if (rc > 0)
-        governor->state.call_ns = governor->call_ns;
-}
-
-static void give_up(struct governor *governor, const char *why)
-{
-    if (governor->state.engine == REGION_ENGINE_MEMORY_ONLY)
-        return;
-    governor->state.engine = REGION_ENGINE_MEMORY_ONLY;
-    log_info("GPU %u: %s, so that compute limits have no effect there; the memory limit holds",
-             governor->card->nvml_index, why); /* people are told by the front, once */
-}
-
-/* From then on the newest disable has had its effect. */
-static uint64_t settled_ns(const struct governor *governor)
-{
-    return governor->disabled_ns + SETTLE_NS + 2 * governor->call_ns;
-}
-
-static bool has_run_since_disable(const struct governor *governor)
-{
-    return governor->census.is_on_engine || governor->census.last_end_ns > settled_ns(governor);
-}
-
-static void enable(struct governor *governor, struct roster *roster)
-{
-    uint64_t begin_ns = clock_now_ns();
-    uint32_t status;
-    int rc = actuator_switch(roster, false, &status);
-
-    note_call(governor, begin_ns, rc);
-    governor->is_stuck = rc < 0;
-    if (rc < 0) {
-        /* The guards' turn, should it not work the next time either. */
-        log_debug("GPU %u: enable: %d status 0x%x", governor->card->nvml_index, rc, status);
-        return;
-    }
-    if (governor->is_off)
-        governor->second.off_ns += clock_now_ns() - governor->second.off_since_ns;
-    if (governor->disabled_ns && begin_ns > settled_ns(governor) &&
-        !has_run_since_disable(governor))
-        governor->inert_count = 0;
-    governor->is_off = false;
-    set_lease(governor, 0); /* invariant 1 */
-}
-
-static void disable(struct governor *governor, struct roster *roster)
-{
-    uint64_t begin_ns = clock_now_ns();
-    uint32_t status = RM_OK;
-    int rc;
-
-    extend_lease(governor, begin_ns);
-    if (!governor->is_off)
-        governor->second.off_since_ns = begin_ns;
-    governor->is_off = true;
-    governor->disabled_ns = begin_ns;
-    governor->second.switch_count++;
-    pace(governor, begin_ns, 2 * actuator_calls(roster));
-    rc = actuator_switch(roster, true, &status);
-    note_call(governor, begin_ns, rc);
-    if (rc < 0) {
-        if (rc == -EREMOTEIO &&
-            (status == RM_INSUFFICIENT_PERMISSIONS || status == RM_NOT_SUPPORTED))
-            give_up(governor, "the driver refuses to take channels off the GPU");
-        enable(governor, roster);
-    }
-}
-
-/* Channels that appeared while the tenant is off. */
-static void disable_newcomers(struct governor *governor, struct roster *roster)
-{
-    uint64_t begin_ns = clock_now_ns();
-    uint32_t status;
-    int rc;
-
-    if (!may_disable(governor, roster, begin_ns))
-        return;
-    rc = actuator_switch(roster, true, &status);
-    note_call(governor, begin_ns, rc);
-    if (rc > 0)
-        pace(governor, begin_ns, (size_t)rc);
-    if (rc)
-        governor->disabled_ns = 0; /* what ran until now was not off: there is nothing to judge */
-}
-
-/*
- * We were stopped, or very late: the guards have put the channels back meanwhile, whatever we
- * believe, and what was used without us is not the tenant's debt.
- */
-static void make_up(struct governor *governor, struct roster *roster, uint64_t now_ns)
-{
-    uint64_t lease_ns = load_relaxed(&governor->control->gpus[governor->slot].lease_ns);
-    struct budget_measure now = measure(governor);
-
-    if (!governor->is_off || !lease_ns || now_ns <= lease_ns + LEASE_GRACE_NS)
-        return;
-    enable(governor, roster);
-    budget_resume(&governor->budget, &now);
-}
-
-/*
- * A context that was on the engine before the records began, and is alone there, writes none until
- * it leaves: so it was with one whose supervisor was replaced. Off and on again shows it.
- */
-static void show(struct governor *governor, struct roster *roster, uint64_t now_ns)
-{
-    const struct census *census = &governor->census;
-
-    if (census->is_on_engine || census->net_ns != governor->blind_net_ns || governor->is_off ||
-        now_ns < governor->show_ns || !may_disable(governor, roster, now_ns))
-        return;
-    governor->show_ns = now_ns + NS_PER_SEC;
-    disable(governor, roster);
-    enable(governor, roster);
-}
-
-/*
- * A tenant that has the engine though all its channels are off: such a driver accepts and does
- * nothing. Beside a busy neighbour it has it now and then: it is looked at while it is off.
- */
-static void judge_disable(struct governor *governor, const struct roster *roster, uint64_t now_ns)
-{
-    if (!governor->is_off || !governor->disabled_ns || !governor->sampler ||
-        now_ns < settled_ns(governor))
-        return;
-    if (!actuator_is_all_off(roster)) {
-        governor->disabled_ns = 0;
-        return;
-    }
-    if (!has_run_since_disable(governor))
-        return;
-    governor->inert_count++;
-    governor->disabled_ns = now_ns;
-    if (governor->inert_count >= INERT_MOST)
-        give_up(governor, "taking channels off the GPU is accepted but has no effect");
-}
-
 void governor_release(struct governor *governor, struct roster *roster)
 {
-    enable(governor, roster);
+    switching_enable(governor, roster);
 }
 
 /* --- planning --- */
@@ -386,9 +177,9 @@ static void start_budget(struct governor *governor, const struct budget_paramete
 static void act(struct governor *governor, struct roster *roster, enum budget_action action)
 {
     if (action == BUDGET_DISABLE)
-        disable(governor, roster);
+        switching_disable(governor, roster);
     else if (action == BUDGET_ENABLE)
-        enable(governor, roster);
+        switching_enable(governor, roster);
 }
 
 static void apply_plan(struct governor *governor, const struct governor_input *input,
@@ -402,20 +193,20 @@ static void apply_plan(struct governor *governor, const struct governor_input *i
     };
     bool is_wanted = parameters.cap_milli_percent < BUDGET_CAP_NONE &&
                      governor->state.engine == REGION_ENGINE_RM;
-    struct budget_measure now = measure(governor);
+    struct budget_measure now = census_measure(&governor->census);
     const struct budget_parameters *old = &governor->budget.parameters;
 
     if (!is_wanted || governor->is_suspended) {
         governor->is_capped = false;
         if (governor->is_off && !governor->is_suspended)
-            enable(governor, input->roster);
+            switching_enable(governor, input->roster);
     } else if (!governor->is_capped) {
         start_budget(governor, &parameters);
     } else if (old->cap_milli_percent != parameters.cap_milli_percent ||
                old->window_ns != parameters.window_ns) {
         act(governor, input->roster,
             budget_change(&governor->budget, now_ns, &now, &parameters,
-                          may_disable(governor, input->roster, now_ns)));
+                          switching_may_disable(governor, input->roster, now_ns)));
     } else {
         governor->budget.parameters = parameters;
     }
@@ -505,41 +296,53 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 static uint64_t step_budget(struct governor *governor, const struct governor_input *input,
                             uint64_t now_ns)
 {
-    struct budget_measure now = measure(governor);
+    struct budget_measure now = census_measure(&governor->census);
 
-    make_up(governor, input->roster, now_ns);
-    judge_disable(governor, input->roster, now_ns);
-    show(governor, input->roster, now_ns);
+    switching_make_up(governor, input->roster);
+    (void)switching_judge(governor, input->roster, now_ns);
+    switching_show(governor, input->roster, now_ns);
     governor->budget.parameters.idle_factor_milli = idle_factor(governor, input, now_ns);
     if (governor->is_off != !governor->budget.is_on)
         governor->budget.is_on = !governor->is_off; /* a call failed */
     if (now_ns >= governor->budget.wake_ns)
         act(governor, input->roster,
             budget_step(&governor->budget, now_ns, &now,
-                        may_disable(governor, input->roster, now_ns)));
+                        switching_may_disable(governor, input->roster, now_ns)));
     else if (governor->is_off)
-        disable_newcomers(governor, input->roster);
+        switching_add_newcomers(governor, input->roster);
     if (!governor->is_off || governor->is_stuck)
         return governor->budget.wake_ns;
-    extend_lease(governor, now_ns);
+    switching_renew(governor, input->roster);
     return earlier(governor->budget.wake_ns, now_ns + LEASE_RENEW_NS);
+}
+
+static void take_off(struct governor *governor, struct roster *roster)
+{
+    if (governor->state.engine != REGION_ENGINE_RM)
+        return; /* as was just found */
+    if (governor->is_off)
+        switching_add_newcomers(governor, roster);
+    else if (switching_may_disable(governor, roster, clock_now_ns()))
+        switching_disable(governor, roster);
 }
 
 /*
  * Off until it is resumed. As under a cap the lease is renewed by somebody who lives, and what is
- * not off yet, for the rate of calls or for a guard that is not armed, is tried again.
+ * not off yet, for the rate of calls or for a guard that is not armed, is tried again; so is what
+ * is seen to run, as a guard's call may come later than ours by the driver's locks.
  */
 static uint64_t step_suspended(struct governor *governor, const struct governor_input *input,
                                uint64_t now_ns)
 {
-    make_up(governor, input->roster, now_ns);
-    judge_disable(governor, input->roster, now_ns);
-    if (governor->is_off)
-        disable_newcomers(governor, input->roster);
-    else if (may_disable(governor, input->roster, now_ns))
-        disable(governor, input->roster);
-    if (governor->is_off)
-        extend_lease(governor, now_ns);
+    switching_make_up(governor, input->roster);
+    if (switching_judge(governor, input->roster, now_ns))
+        switching_enable(governor, input->roster);
+    take_off(governor, input->roster);
+    if (!governor->is_off)
+        return now_ns + LEASE_RENEW_NS;
+    switching_renew(governor, input->roster);
+    if (!governor->is_off) /* it was too late */
+        take_off(governor, input->roster);
     return now_ns + LEASE_RENEW_NS;
 }
 
@@ -576,7 +379,7 @@ uint64_t governor_step(struct governor *governor, const struct governor_input *i
     else
         next_ns = UINT64_MAX;
     if (governor->is_off && !governor->sampler && !governor->is_suspended)
-        enable(governor, input->roster); /* nobody sees what it uses */
+        switching_enable(governor, input->roster); /* nobody sees what it uses */
     now_ns = clock_now_ns();
     finish_second(governor, now_ns);
     if (now_ns >= governor->facts_ns)

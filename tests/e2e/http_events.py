@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 import time
 
-from http_fake import STAGE, Fake, done, measured, ok, ok_memory, same
+from http_fake import STAGE, Fake, as_nobody, done, measured, ok, ok_memory, same
 
 READERS_MAX = 256
 
@@ -207,6 +207,23 @@ def check_limit(fake):
     same('whose place is free when one goes', last.status, 200)
 
 
+def check_shares(fake):
+    """What one user that is no operator takes of the readers' places."""
+    os.chmod(fake.folder, 0o755)
+
+    def hoard():
+        readers = [Reader(subscribe(fake)) for _ in range(40)]
+        for reader in readers:
+            while not reader.has_header:
+                reader.pump()
+        refused = [reader for reader in readers if reader.status == 503]
+        if any(b'Retry-After: ' not in reader.fields for reader in refused):
+            return 255
+        return sum(reader.status == 200 for reader in readers)
+
+    same('another user has so many readers, and is told when to come again', as_nobody(hoard), 32)
+
+
 def check_overtaken(fake):
     """One that reads again, but too late: the events have gone past it."""
     before = fake.metric('vgpu_event_readers_dropped_total')
@@ -247,6 +264,8 @@ with Fake() as server:
     check_many(server)
 with Fake() as server:
     check_limit(server)
+    if os.geteuid() == 0:
+        check_shares(server)
     check_overtaken(server)
     check_slow(server)
 with Fake() as server:

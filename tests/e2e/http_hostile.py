@@ -1,9 +1,11 @@
 """Requests that RFC 9112 has a server refuse, clients that never come to an end, and many of them."""
+import os
 import resource
 import socket
+import subprocess
 import time
 
-from http_fake import Fake, OPERATOR, done, measured, ok, ok_memory, read_answer, readable, same
+from http_fake import Fake, OPERATOR, PROGRAM, as_nobody, done, measured, ok, ok_memory, read_answer, readable, same
 
 GET = 'GET /healthz HTTP/1.1\r\nHost: localhost\r\n'
 POST = 'POST /api/v1/tenants HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n' \
@@ -100,6 +102,31 @@ def check_hostile(fake):
         while raw.count(b'200 OK') < 50 and (piece := connection.recv(65536)):
             raw += piece
         same('fifty good ones in one piece are answered', raw.count(b'200 OK'), 50)
+
+
+def check_local(fake):
+    """What any local user could send to a daemon of root's, over the unix socket."""
+    os.chmod(fake.folder, 0o755)
+    printed = subprocess.run([PROGRAM, '--routes'], capture_output=True, text=True, check=True).stdout
+    changing = [line.replace('{name}', 'alpha').replace('{client_id}', 'worker_1') for line in printed.splitlines()
+                if line.startswith(('POST', 'PUT', 'PATCH', 'DELETE'))]
+    heads = ['Origin: http://x\r\n', 'Origin:\r\n', 'Origin: https://x\r\nSec-Fetch-Site: none\r\n']
+    requests = [(raw, statuses) for raw, statuses in HOSTILE.values()]
+    requests += [(f'{line} HTTP/1.0\r\n{head}Content-Type: application/json\r\n\r\n', {401, 403})
+                 for line in changing for head in heads]
+
+    def send_all():
+        wrong = 0
+        for raw, statuses in requests:
+            status = fake.send(raw.encode('latin-1'), is_unix=True).status
+            if status not in statuses:
+                print(f'#   {status}, not one of {statuses}: {raw[:200]!r}', flush=True)
+                wrong += 1
+        return min(wrong, 254)
+
+    ok('there are many changing routes', len(changing) > 8, changing)
+    same('another user at the unix socket is refused all of it', as_nobody(send_all), 0)
+    same('and the daemon serves on', fake.ask('GET', '/healthz', is_unix=True).status, 200)
 
 
 def check_slow(fake):
@@ -199,6 +226,8 @@ def check_stop():
 
 with Fake() as server:
     check_hostile(server)
+    if os.geteuid() == 0:
+        check_local(server)
     check_slow(server)
     check_loris(server)
     check_late(server)

@@ -2,8 +2,9 @@
 import os
 import socket
 import stat
+import time
 
-from http_fake import EXPIRED, Fake, OPERATOR, POD, READER, done, ok, same
+from http_fake import EXPIRED, Fake, OPERATOR, POD, READER, as_nobody, done, ok, read_answer, same
 
 TENANTS = '/api/v1/tenants'
 
@@ -115,6 +116,51 @@ def check_changes(fake):
     same('and all stays as it was', fake.ask('GET', '/api/v1/log-level').json(), {'level': 'info'})
 
 
+def check_standalone(fake):
+    """One of a vgpu run of its own: listed as NAME@UID, and shown by that name."""
+    name = 'own@1000'
+    fake.say(f'join {name} 77')
+    ok('a standalone tenant is listed', name in [each['name'] for each in fake.ask('GET', TENANTS).json()['tenants']])
+    shown = fake.ask('GET', f'{TENANTS}/{name}')
+    same('and shown', (shown.status, shown.json().get('is_standalone')), (200, True))
+    for method, path, body in (('GET', '/explain', None), ('PATCH', '', {'weight': 1}), ('DELETE', '', None)):
+        answer = fake.ask(method, f'{TENANTS}/{name}{path}', body, token=OPERATOR)
+        same(f'{method} {path} of it is not built', (answer.status, answer.is_problem), (501, True))
+    fake.say('leave')
+    same('one that has gone is 404', fake.ask('GET', f'{TENANTS}/{name}').status, 404)
+
+
+def check_explain(fake):
+    """However many ask, one question is on its way to a tenant's supervisor."""
+    before = int(fake.say('requests'))
+    fake.say('hold')
+    asking = [fake.connect() for _ in range(40)]
+    for i, connection in enumerate(asking):
+        name = 'alpha' if i % 2 else 'beta'
+        connection.sendall(f'GET {TENANTS}/{name}/explain HTTP/1.1\r\nHost: localhost\r\n\r\n'.encode())
+    # The listener's one thread has seen those before what came last by the time that this waits.
+    late = fake.ask('PATCH', f'{TENANTS}/alpha', {'weight': 1}, token=OPERATOR)
+    same('a held change is answered in time', late.status, 504)
+    same('forty questions about two tenants are two', int(fake.say('requests')) - before, 3)
+    fake.say('release')
+    late = {read_answer(connection).status for connection in asking}
+    ok('those that waited are told that it is late, or the answer', late <= {200, 504}, late)
+    for connection in asking:
+        connection.close()
+    fake.say('hold')
+    asking = [fake.connect() for _ in range(10)]
+    for connection in asking:
+        connection.sendall(f'GET {TENANTS}/alpha/explain HTTP/1.1\r\nHost: localhost\r\n\r\n'.encode())
+    while int(fake.say('requests')) - before < 4:
+        pass
+    fake.say('release')
+    answers = [read_answer(connection) for connection in asking]
+    same('who waits for one is answered', {answer.status for answer in answers}, {200})
+    same('with the explanation', {len(answer.json()['gpus']) for answer in answers}, {1})
+    for connection in asking:
+        connection.close()
+
+
 def check_callers(fake):
     def change(**more):
         return fake.ask('PATCH', f'{TENANTS}/alpha', {'weight': 1}, **more).status
@@ -143,21 +189,8 @@ def check_callers(fake):
     for fields, status in (([f'Origin: {here}'], 204), ([f'Origin: {here}', 'Sec-Fetch-Site: same-origin'], 204),
                            (['Origin: http://evil.example'], 403), (['Origin: null'], 403),
                            (['Sec-Fetch-Site: cross-site'], 403), (['Sec-Fetch-Site: same-site'], 403),
-                           ([f'Origin: https://127.0.0.1:{fake.port}'], 403)):
+                           ([f'Origin: https://127.0.0.1:{fake.port}'], 204), (['Origin: https://127.0.0.1'], 403)):
         same(f'a page with {fields} gets {status}', change(token=OPERATOR, fields=fields), status)
-
-
-def as_nobody(function):
-    """What the function returns (a small number) where it runs as another user."""
-    child = os.fork()
-    if child == 0:
-        os.setgid(65534)
-        os.setuid(65534)
-        try:
-            os._exit(function())
-        finally:
-            os._exit(255)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def check_users(fake):
@@ -182,6 +215,40 @@ def check_users(fake):
         return sum(answered(connection) for connection in held)
 
     same('one user has so many connections and no more', as_nobody(hoard), 128)
+
+    status, took = crowd(fake)
+    ok('some users together leave places for operators', status == 200 and took < 1.5, (status, took))
+
+
+def crowd(fake):
+    """The status that root gets while four users hold all the connections that they can, and after how long.
+
+    Those are closed after the idle time, two seconds.
+    """
+    ready, is_ready = os.pipe()
+    is_over, over = os.pipe()
+    children = []
+    for uid in range(65530, 65534):
+        child = os.fork()
+        if child == 0:
+            os.close(over)
+            os.setuid(uid)
+            held = [fake.connect(is_unix=True) for _ in range(128)]
+            os.write(is_ready, b'x')
+            os.read(is_over, 1)
+            os._exit(len(held) != 128)
+        children.append(child)
+    for _ in children:
+        os.read(ready, 1)
+    begin = time.monotonic()
+    status = fake.ask('GET', '/healthz', is_unix=True).status
+    took = time.monotonic() - begin
+    os.close(over)
+    for child in children:
+        os.waitpid(child, 0)
+    for end in (ready, is_ready, is_over):
+        os.close(end)
+    return status, took
 
 
 def answered(connection):
@@ -208,14 +275,25 @@ def check_addresses(fake):
         ok('IPv6 is spoken', b'200 OK' in connection.recv(65536))
 
 
+def check_names(fake):
+    for i, address in ((2, '127.0.0.1'), (3, '127.0.0.2')):
+        with socket.create_connection((address, fake.ports[i])) as connection:
+            connection.sendall(f'GET /healthz HTTP/1.1\r\nHost: {address}\r\n\r\n'.encode())
+            ok(f'{address} is spoken to where its name is listened on', b'200 OK' in connection.recv(65536))
+
+
 with Fake() as server:
     check_methods(server)
     check_bodies(server)
     check_changes(server)
+    check_standalone(server)
+    check_explain(server)
     check_callers(server)
     check_health(server)
     if os.geteuid() == 0:
         check_users(server)
+with Fake('localhost:0', ':0') as server:
+    check_names(server)
 if os.path.exists('/proc/net/if_inet6') and open('/proc/net/if_inet6').read():
     with Fake('[::1]:0') as server:
         check_addresses(server)

@@ -125,6 +125,20 @@ ok "Ctrl-C ends one that waits" timeout 20 python3 "$TMP/interrupt" \
     vgpu run --name gone --gpu 0 --memory 45GiB --queue 60 -- true
 timeout 20 vgpu run --name r --gpu 0 --memory 45GiB --queue 2 -- true 2>"$TMP/err"
 is "who waits no longer than that is refused" "$?.$(tail -n 1 "$TMP/err")" '1.vgpu: run: somebody waits for GPU 0 already'
+hang_up() { ! curl -s -m 1 -o "$TMP/out" --unix-socket "$TMP/run/api" -H 'Content-Type: application/json' \
+    -d '{"name": "h", "gpus": [0], "memory": "45GiB", "queue_seconds": 60}' http://d/api/v1/tenants; }
+is_listed() { curl -s --unix-socket "$TMP/run/api" http://d/api/v1/tenants | grep -q "\"name\": *\"$1\""; }
+is_not_listed() { ! is_listed "$1"; }
+ok "over HTTP one waits, too, and hangs up" hang_up
+ok "and is waited for no more" wait_for 5 is_not_listed h
+ok "who is still there is" is_listed q
+background_as w vgpu run --name w --gpu 0 --memory 42GiB --queue 60 -- true
+wait_for 10 is_listed w
+is "one that waits can be deleted" "$(curl -s -o "$TMP/out" -w '%{http_code}' --unix-socket "$TMP/run/api" -X DELETE \
+    http://d/api/v1/tenants/w)" 204
+wait "$PID_w"
+is "which it is told" "$?.$(tail -n 1 "$TMP/w.err")" '1.vgpu: run: it was deleted while it waited for room'
+forget_pid "$PID_w"
 drop b
 ok "it is served when there is room" wait_for 10 grep -qx served "$TMP/q.out"
 wait "$PID_q"

@@ -13,7 +13,8 @@
  *     fault TEXT       the snapshots have a fault from now on; without TEXT: none any more
  *     stall            no new snapshots; `go on` makes them again
  *     hold             requests are not done; `release` does those that were held
- *     join TENANT PID  a tenant with so many more: without PID, one that has no processes yet
+ *     join TENANT PID  a tenant with so many more: without PID, one that has no processes yet; with
+ *                      an @ in its name it is a standalone one
  *     leave PID        a process has ended; `leave` alone: all such tenants have
  *     requests         says how many were posted so far, instead of "done"
  *     stop             the server is stopped, "stopped" is said, and the program ends
@@ -137,6 +138,7 @@ static void fill_joined(struct snapshot_tenant *tenant, const char *name)
 {
     (void)str_format(tenant->name, sizeof(tenant->name), "%s", name);
     tenant->uid = geteuid();
+    tenant->is_standalone = strchr(name, '@');
     tenant->state = SNAPSHOT_RUNNING;
     tenant->share_count = 1;
     tenant->shares[0] = (struct snapshot_share){.memory_limit_bytes = UINT64_C(8) << 30,
@@ -466,7 +468,7 @@ int main(int count, char **arguments)
     struct err err;
 
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
-    if (event_log_new(&events, &err) < 0 || http_server_new(&server, &options, &err) < 0)
+    if (event_log_new(&events, 0, &err) < 0 || http_server_new(&server, &options, &err) < 0)
         fail(&err);
     fake.backend = (struct backend){get_snapshot, post, events, NULL};
     renew_snapshot();

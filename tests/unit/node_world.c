@@ -140,13 +140,15 @@ void node_world_end_node(void)
 void node_world_stop(void)
 {
     struct runtime runtime;
-    char tenants[RUNTIME_PATH_MAX];
+    char tenants[RUNTIME_PATH_MAX], lock[RUNTIME_PATH_MAX];
 
     node_world_end_node();
     CHECK_EQ(runtime_at(&runtime, world.base, NULL), 0);
     (void)runtime_each(&runtime, end_one, &runtime);
     (void)str_format(tenants, sizeof(tenants), "%s/tenants", world.base);
     CHECK_EQ(rmdir(tenants), 0);
+    (void)str_format(lock, sizeof(lock), "%s/daemon.lock", world.base);
+    CHECK_EQ(unlink(lock), 0);
     CHECK_EQ(rmdir(world.base), 0);
 }
 

@@ -195,6 +195,61 @@ TEST(the_whole_of_an_odd_card_fits_it)
     }
 }
 
+/* --- who waits --- */
+
+static uint32_t waited_for(void)
+{
+    uint32_t mask = 0;
+
+    for (uint32_t i = 0; i < at.count; i++)
+        mask |= (uint32_t)at.gpus[i].is_waited_for << i;
+    return mask;
+}
+
+TEST(who_waits_for_any_keeps_a_place_on_one_alone)
+{
+    struct admission_wish wish = memory(60 * GIB);
+
+    start(4);
+    at.gpus[0].reserved_bytes = 50 * GIB;
+    at.gpus[1].reserved_bytes = 30 * GIB; /* lacks 10 GiB */
+    at.gpus[2].memory_bytes = 40 * GIB;   /* never */
+    at.gpus[3].is_usable = false;
+    admission_wait(at.gpus, at.count, &wish);
+    CHECK_EQ(waited_for(), 2);
+    admission_wait(at.gpus, at.count, &wish); /* a second one: elsewhere */
+    CHECK_EQ(waited_for(), 3);
+    admission_wait(at.gpus, at.count, &wish);
+    CHECK_EQ(waited_for(), 3);
+    CHECK_EQ(admission_possible(at.gpus, at.count, &wish), 11);
+}
+
+TEST(what_is_lacking_may_be_time)
+{
+    struct admission_wish wish = memory(10 * GIB);
+
+    start(2);
+    wish.cap_milli_percent = 60000;
+    at.gpus[0].reserved_milli_percent = 90000;
+    at.gpus[1].reserved_bytes = 75 * GIB;
+    admission_wait(at.gpus, at.count, &wish);
+    CHECK_EQ(waited_for(), 2);
+}
+
+TEST(who_waits_for_some_keeps_a_place_on_all_of_them)
+{
+    struct admission_wish wish = memory(60 * GIB);
+
+    start(3);
+    wish.gpu_mask = 5;
+    admission_wait(at.gpus, at.count, &wish);
+    CHECK_EQ(waited_for(), 5);
+    wish.gpu_mask = 4;
+    CHECK_EQ(decide(&wish), -ENOSPC);
+    wish.may_exceed = true; /* takes no room that somebody waits for */
+    CHECK_EQ(decide(&wish), 4);
+}
+
 /* --- numbers that cannot be --- */
 
 TEST(reservations_beyond_the_card_leave_nothing)

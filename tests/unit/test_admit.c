@@ -183,8 +183,35 @@ TEST(nobody_overtakes_who_waits_for_the_same_gpu)
     at.request.gpu_mask = 1;
     CHECK_EQ(create(), -ENOSPC);
     CHECK_EQ(admit_create(&at.admit, &at.request, &at.waiting.node, &at.made, &at.err), 0);
-    at.waiting_request.gpu_mask = 0; /* it would take any */
+}
+
+TEST(who_waits_for_any_gpu_does_not_close_all_of_them)
+{
+    start();
+    (void)add_keeper(OTHER, 70 * GIB, 100000);
+    wait_for(0);
+    at.waiting_request.limits =
+        (struct message_set){.fields = MESSAGE_SET_MEMORY, .memory_bytes = 75 * GIB};
+    ask_memory(GIB);
+    at.request.gpu_mask = 2; /* where it would have its place */
+    CHECK_EQ(create(), -ENOSPC);
+    at.request.gpu_mask = 1;
+    CHECK_OK(create(), &at.err);
+    at.cards[1].memory_bytes = 40 * GIB; /* which can never serve it */
     at.request.gpu_mask = 2;
+    CHECK_OK(create(), &at.err);
+    at.request.gpu_mask = 1;
+    CHECK_EQ(create(), -ENOSPC);
+}
+
+TEST(an_operator_overtakes_users_and_no_other_operator)
+{
+    start();
+    wait_for(1);
+    at.request.gpu_mask = 1;
+    at.request.caller.is_operator = true;
+    CHECK_OK(create(), &at.err);
+    at.waiting_request.caller.is_operator = true;
     CHECK_EQ(create(), -ENOSPC);
 }
 
@@ -224,6 +251,21 @@ TEST(what_is_forbidden_does_not_wait_for_room)
     ask_memory(30 * GIB);
     CHECK_EQ(create(), -EPERM);
     ask_memory(20 * GIB);
+    CHECK_EQ(create(), -ENOSPC);
+}
+
+TEST(what_is_forbidden_on_each_gpu_does_not_wait_for_any)
+{
+    start();
+    rule((struct policy_rule){.who = POLICY_EVERYONE, .memory = {.milli_percent = 25000}});
+    at.cards[1].memory_bytes = 100 * GIB;
+    (void)add_keeper(OTHER, 70 * GIB, 100000);
+    (void)add_keeper(OTHER, 80 * GIB, 100000);
+    at.keepers[1].tenant.quotas[0].is_allowed = 0;
+    at.keepers[1].tenant.quotas[1].is_allowed = 1;
+    ask_memory(26 * GIB);
+    CHECK_EQ(create(), -EPERM);
+    ask_memory(25 * GIB); /* allowed on the larger one */
     CHECK_EQ(create(), -ENOSPC);
 }
 
@@ -347,7 +389,7 @@ TEST(what_was_promised_a_moment_ago_is_not_promised_twice)
     second = add_keeper(NOBODY, 10 * GIB, 10000);
     at.request.limits = set;
     CHECK_OK(change(first), &at.err);
-    keeper_promise(first, &set, 0);
+    promise_add(&first->promise, &first->tenant, &set, 0);
     CHECK_EQ(change(second), -ENOSPC);
     ask_cap(80000);
     CHECK_OK(change(second), &at.err);
@@ -365,7 +407,7 @@ TEST(a_promise_counts_for_the_policy_too)
     second = add_keeper(NOBODY, 10 * GIB, 10000);
     at.request.limits = set;
     CHECK_OK(change(first), &at.err);
-    keeper_promise(first, &set, 0);
+    promise_add(&first->promise, &first->tenant, &set, 0);
     CHECK_EQ(change(second), -EPERM);
 }
 
@@ -377,10 +419,36 @@ TEST(a_smaller_promise_frees_nothing_before_it_is_kept)
 
     start();
     first = add_keeper(OTHER, 50 * GIB, 10000);
-    keeper_promise(first, &set, 0);
+    promise_add(&first->promise, &first->tenant, &set, 0);
     at.request.gpu_mask = 1;
     ask_memory(31 * GIB);
     CHECK_EQ(create(), -ENOSPC);
+}
+
+TEST(the_larger_of_two_promises_is_reserved_and_the_last_is_what_the_user_has)
+{
+    struct message_set more = {
+        .fields = MESSAGE_SET_MEMORY, .gpu_mask = UINT32_MAX, .memory_bytes = 40 * GIB};
+    struct message_set none = {
+        .fields = MESSAGE_SET_MEMORY, .gpu_mask = UINT32_MAX, .memory_bytes = REGION_NO_LIMIT};
+    struct message_set weight = {.fields = MESSAGE_SET_WEIGHT, .gpu_mask = UINT32_MAX, .weight = 7};
+    struct keeper *first;
+
+    start();
+    first = add_keeper(NOBODY, 8 * GIB, 10000);
+    promise_add(&first->promise, &first->tenant, &more, 1);
+    promise_add(&first->promise, &first->tenant, &weight, 2);
+    promise_add(&first->promise, &first->tenant, &none, 3);
+    CHECK_EQ(first->promise.most[0].memory_bytes, 40 * GIB);
+    CHECK_EQ(first->promise.last[0].memory_bytes, REGION_NO_LIMIT);
+    CHECK_EQ(first->promise.last[0].weight, 7);
+    at.request.gpu_mask = 1;
+    ask_memory(41 * GIB);
+    CHECK_EQ(create(), -ENOSPC);
+    promise_keep(&first->promise, 0, &first->tenant.quotas[0], 4); /* from before them, perhaps */
+    CHECK_EQ(create(), -ENOSPC);
+    promise_keep(&first->promise, 0, &first->tenant.quotas[0], UINT64_MAX);
+    CHECK_OK(create(), &at.err);
 }
 
 /* --- numbers that cannot be --- */

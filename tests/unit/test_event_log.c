@@ -19,7 +19,7 @@ static void start(void)
 {
     struct err err;
 
-    CHECK_OK(event_log_new(&events, &err), &err);
+    CHECK_OK(event_log_new(&events, 0, &err), &err);
     heard = 0;
 }
 
@@ -67,6 +67,29 @@ TEST(a_reader_that_falls_behind_the_ring_is_told_so)
     CHECK_EQ(event_log_read(events, 0, got, 1), -ESTALE);
     CHECK_EQ(event_log_read(events, 1, got, 1), 1);
     CHECK_EQ(got[0].number, 2);
+    event_log_free(events);
+}
+
+TEST(numbers_of_a_log_before_are_smaller_and_lost)
+{
+    struct event got[1];
+    struct err err;
+    uint64_t former;
+
+    CHECK_OK(event_log_new(&events, 1764000000000, &err), &err);
+    for (uint64_t i = 1; i <= 2000; i++)
+        add(i);
+    former = event_log_last(events);
+    event_log_free(events);
+    CHECK_OK(event_log_new(&events, 1764000000005, &err), &err);
+    CHECK_EQ(event_log_before(events), event_log_last(events));
+    CHECK_EQ(event_log_read(events, former, got, 1), -ESTALE);
+    add(1);
+    CHECK_EQ(event_log_read(events, former, got, 1), -ESTALE);
+    CHECK_EQ(event_log_read(events, 0, got, 1), -ESTALE);
+    CHECK_EQ(event_log_read(events, event_log_before(events), got, 1), 1);
+    CHECK(got[0].number > former);
+    CHECK(got[0].number < UINT64_C(1) << 53);
     event_log_free(events);
 }
 

@@ -86,6 +86,22 @@ TEST(a_new_connection_forgets_half_an_event_but_not_the_id)
     event_reader_fini(&at.stream);
 }
 
+TEST(an_id_counts_with_its_event_s_end)
+{
+    static const char cut[] = "id: 5\ndata: x\n\nid: 6\nevent: e\ndata: y\n";
+    struct str got;
+
+    str_init(&got, at.got, sizeof(at.got));
+    event_reader_init(&at.stream, take, &got);
+    CHECK_OK(event_reader_feed(&at.stream, cut, sizeof(cut) - 1, &at.err), &at.err);
+    CHECK_STR_EQ(at.stream.id, "5"); /* what a new connection asks by */
+    event_reader_restart(&at.stream);
+    CHECK_OK(event_reader_feed(&at.stream, "data: z\n\nid: 6\n\n", 16, &at.err), &at.err);
+    CHECK_STR_EQ(at.got, "5|message|x;5|message|z;");
+    CHECK_STR_EQ(at.stream.id, "6"); /* an event without data still has an end */
+    event_reader_fini(&at.stream);
+}
+
 TEST(zero_bytes_and_endless_lines_are_refused)
 {
     static char line[EVENT_READER_DATA_MAX + 16];

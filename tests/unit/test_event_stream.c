@@ -31,7 +31,7 @@ static void begin(void)
     fixture.backend.get_snapshot = get_snapshot;
     fixture.snapshot = snapshot_new(0);
     fixture.snapshot->sequence = 1;
-    CHECK_OK(event_log_new(&fixture.backend.events, &err), &err);
+    CHECK_OK(event_log_new(&fixture.backend.events, 0, &err), &err);
     CHECK_OK(event_hub_new(&fixture.hub, &fixture.backend, &err), &err);
 }
 
@@ -140,6 +140,22 @@ TEST(numbers_of_another_daemon_are_a_gap_too)
     CHECK_EQ(read_all(5, 4096), 0);
     CHECK(str_starts_with(fixture.text, ": gap"));
     CHECK_EQ(count_of("\nid: "), 2);
+    end();
+}
+
+TEST(so_are_smaller_ones_of_a_daemon_before)
+{
+    struct err err;
+
+    begin();
+    event_log_free(fixture.backend.events);
+    CHECK_OK(event_log_new(&fixture.backend.events, 5, &err), &err);
+    subscribe("77", NULL);
+    add(2);
+    CHECK_EQ(read_all(5, 4096), 0);
+    CHECK(str_starts_with(fixture.text, ": gap: number 77 is not known here any more\n"));
+    CHECK_EQ(count_of("\nid: "), 2);
+    CHECK_EQ(count_of("\nid: 5121\n"), 1);
     end();
 }
 
@@ -256,7 +272,7 @@ TEST(silence_is_broken_by_a_comment)
 TEST(there_are_so_many_readers_and_no_more)
 {
     static struct http_stream *streams[EVENT_STREAM_READERS_MAX];
-    struct event_stream_start start = {0};
+    struct event_stream_start start = {.is_operator = true};
     struct err err;
 
     begin();
@@ -266,6 +282,34 @@ TEST(there_are_so_many_readers_and_no_more)
     streams[0]->release(streams[0]);
     CHECK_OK(event_stream_new(&fixture.stream, fixture.hub, &start, &err), &err);
     for (size_t i = 1; i < EVENT_STREAM_READERS_MAX; i++)
+        streams[i]->release(streams[i]);
+    end();
+}
+
+TEST(others_leave_room_for_each_other_and_for_operators)
+{
+    static struct http_stream *streams[EVENT_STREAM_READERS_MAX];
+    struct event_stream_start start = {.peer = "user 1"};
+    struct err err;
+    size_t count = 0;
+
+    begin();
+    while (count < EVENT_STREAM_PEER_MAX)
+        CHECK_OK(event_stream_new(&streams[count++], fixture.hub, &start, &err), &err);
+    CHECK_EQ(event_stream_new(&fixture.stream, fixture.hub, &start, &err), -EAGAIN);
+    while (count < EVENT_STREAM_READERS_MAX - EVENT_STREAM_OPERATORS) {
+        (void)str_format(start.peer, sizeof(start.peer), "10.0.0.%zu", count);
+        CHECK_OK(event_stream_new(&streams[count++], fixture.hub, &start, &err), &err);
+    }
+    (void)str_format(start.peer, sizeof(start.peer), "another");
+    CHECK_EQ(event_stream_new(&fixture.stream, fixture.hub, &start, &err), -EAGAIN);
+    start = (struct event_stream_start){.is_operator = true, .peer = "user 1"};
+    while (count < EVENT_STREAM_READERS_MAX)
+        CHECK_OK(event_stream_new(&streams[count++], fixture.hub, &start, &err), &err);
+    count--;
+    streams[count]->release(streams[count]);
+    CHECK_OK(event_stream_new(&fixture.stream, fixture.hub, &start, &err), &err);
+    for (size_t i = 0; i < count; i++)
         streams[i]->release(streams[i]);
     end();
 }

@@ -16,7 +16,7 @@ static void start(void)
 {
     struct err err;
 
-    CHECK_OK(event_log_new(&at.events, &err), &err);
+    CHECK_OK(event_log_new(&at.events, 0, &err), &err);
     health_init(&at.health, at.events);
 }
 

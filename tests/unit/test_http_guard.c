@@ -60,8 +60,13 @@ TEST(changes_come_from_our_page_or_from_none)
     CHECK(http_guard_origin_is_ours(NULL, NULL, "localhost:80"));
     CHECK(http_guard_origin_is_ours("http://localhost:80", "same-origin", "localhost:80"));
     CHECK(http_guard_origin_is_ours(NULL, "none", "localhost:80"));
+    /* TLS ends in front of us. */
+    CHECK(http_guard_origin_is_ours("https://node-7", "same-origin", "node-7"));
     CHECK(!http_guard_origin_is_ours("http://localhost", NULL, "localhost:80"));
-    CHECK(!http_guard_origin_is_ours("https://localhost:80", NULL, "localhost:80"));
+    CHECK(!http_guard_origin_is_ours("https://localhost", NULL, "localhost:80"));
+    CHECK(!http_guard_origin_is_ours("http://localhost:80", NULL, NULL));
+    CHECK(!http_guard_origin_is_ours("https://localhost", NULL, NULL));
+    CHECK(!http_guard_origin_is_ours("ftp://localhost:80", NULL, "localhost:80"));
     CHECK(!http_guard_origin_is_ours("null", NULL, "localhost:80"));
     CHECK(!http_guard_origin_is_ours("", NULL, "localhost:80"));
     CHECK(!http_guard_origin_is_ours("http://localhost:80", "cross-site", "localhost:80"));

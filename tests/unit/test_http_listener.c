@@ -17,6 +17,12 @@ TEST(addresses_and_paths_are_told_apart)
     CHECK_OK(http_listener_parse(&address, "[::1]:0", &err), &err);
     CHECK_STR_EQ(address.text, "::1");
     CHECK_EQ(address.port, 0);
+    /* All that the configuration's check lets pass. */
+    CHECK_OK(http_listener_parse(&address, "localhost:80", &err), &err);
+    CHECK_STR_EQ(address.text, "127.0.0.1");
+    CHECK_OK(http_listener_parse(&address, ":8080", &err), &err);
+    CHECK_STR_EQ(address.text, "0.0.0.0");
+    CHECK_EQ(address.port, 8080);
     CHECK_OK(http_listener_parse(&address, "/run/vgpu/http", &err), &err);
     CHECK_STR_EQ(address.text, "/run/vgpu/http");
     CHECK_EQ(address.is_unix, true);
@@ -27,8 +33,6 @@ TEST(what_is_no_address_is_refused)
     static const char *const wrong[] = {
         "",
         "8080",
-        ":8080",
-        "localhost:80",
         "127.0.0.1",
         "127.0.0.1:",
         "::1:80",

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static struct {
@@ -105,6 +106,37 @@ TEST(a_file_that_cannot_be_opened_leaves_all_as_it_was)
     CHECK_EQ(journal_open(&other, &err), -ENOENT);
     log_info("still here");
     CHECK(strstr(content(), " info  test_journal: still here\n"));
+    end();
+}
+
+TEST(a_file_that_is_not_to_be_had_at_the_start_is_waited_for_on_stderr)
+{
+    struct journal_options options;
+    char words[200] = "", said[400] = "";
+    int saved = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0), ends[2];
+
+    options = begin("info", LOG_LINE_TEXT);
+    end();
+    CHECK_EQ(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+    CHECK(dup2(ends[1], STDERR_FILENO) >= 0);
+    options.is_patient = true;
+    CHECK_EQ(journal_open(&options, NULL), 0); /* its folder is gone */
+    log_info("on stderr");
+    CHECK(read(ends[0], said, sizeof(said) - 1) > 0);
+    CHECK(strstr(said, "on stderr\n") != NULL);
+    CHECK(journal_get_fault(words, sizeof(words)));
+    CHECK(strstr(words, "open log file") && strstr(words, "no such file"));
+    options.is_patient = false; /* SIGHUP: what it has is no worse than it was */
+    CHECK_EQ(journal_open(&options, NULL), 0);
+    CHECK(journal_get_fault(words, sizeof(words)));
+    CHECK_EQ(mkdir(place.folder, 0700), 0);
+    CHECK_EQ(journal_open(&options, NULL), 0);
+    CHECK(!journal_get_fault(words, sizeof(words)));
+    log_info("in the file");
+    CHECK(strstr(content(), "in the file\n") != NULL);
+    CHECK(read(ends[0], said, sizeof(said)) < 0);
+    CHECK(dup2(saved, STDERR_FILENO) >= 0);
+    CHECK_EQ(close(saved) | close(ends[0]) | close(ends[1]), 0);
     end();
 }
 

@@ -44,6 +44,22 @@ TEST(a_pod_owns_the_processes_of_its_tenant_and_those_counted_to_it)
     legacy_world_fini(&world);
 }
 
+TEST(a_standalone_tenant_s_word_about_its_processes_is_not_believed)
+{
+    struct legacy_world world;
+    struct legacy_view view;
+
+    legacy_world_init(&world);
+    view = legacy_world_view(&world, &world.web);
+    /* It comes first, and names the process of another tenant. */
+    world.snapshot->tenants[0].is_standalone = true;
+    world.snapshot->tenants[0].processes[0].pid = getpid();
+    CHECK_STR_EQ(legacy_caller_tenant_of(&view, getpid())->name, "web");
+    world.snapshot->tenants[0].processes[0].pid = 900;
+    CHECK(legacy_caller_tenant_of(&view, 900) == NULL);
+    legacy_world_fini(&world);
+}
+
 TEST(a_body_is_an_object_of_bounded_length_without_names_twice)
 {
     static char big[70000];

@@ -202,6 +202,9 @@ TEST(clients_vanish_with_their_processes)
     legacy_tasks_prune(tasks, snapshot);
     for (int32_t pid = 4; pid < 9; pid++)
         CHECK_EQ(legacy_tasks_count(tasks, pid, &counts), pid == 5 || pid == 6);
+    snapshot->tenants[0].is_standalone = true; /* its processes are its user's word */
+    legacy_tasks_prune(tasks, snapshot);
+    CHECK_EQ(legacy_tasks_count(tasks, 5, &counts), false);
     snapshot_release(snapshot);
     legacy_tasks_free(tasks);
 }

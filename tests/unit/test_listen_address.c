@@ -46,5 +46,5 @@ TEST(what_is_no_numeric_address_is_refused)
     struct err err = {0};
 
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-        CHECK(listen_address_parse(&address, bad[i], &err) < 0);
+        CHECK_EQ(listen_address_parse(&address, bad[i], &err), -EINVAL);
 }

@@ -229,3 +229,65 @@ TEST(a_file_that_cannot_be_opened_is_an_error)
              -ENOENT);
     CHECK(strstr(err.text, "/nowhere/log") != NULL);
 }
+
+/* Also with limits that came by a reload: a name like /dev/null is not ours to move. */
+TEST(what_is_no_file_is_never_replaced)
+{
+    struct place place;
+    struct stat status;
+    char got[128];
+    int reader;
+
+    place_begin(&place, &(struct log_file_limits){.kept = 2});
+    log_file_close(&place.file);
+    CHECK_EQ(unlink(place.path), 0);
+    CHECK_EQ(mkfifo(place.path, 0600), 0);
+    reader = open(place.path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    CHECK(reader >= 0);
+    CHECK_OK(
+        log_file_open(&place.file, place.path, &(struct log_file_limits){.kept = 2}, NOW_MS, NULL),
+        NULL);
+    place.file.limits = (struct log_file_limits){.size_bytes = 10, .age_ms = 1, .kept = 2};
+    for (unsigned int i = 0; i < 4; i++)
+        CHECK(put(&place, "line of it\n", NOW_MS + i * 1000));
+    CHECK_EQ(lstat(place.path, &status), 0);
+    CHECK(S_ISFIFO(status.st_mode));
+    CHECK_STR_EQ(content(&place, 1), "(none)");
+    CHECK_EQ(read(reader, got, sizeof(got)), 44);
+    CHECK_EQ(close(reader), 0);
+    place_end(&place);
+}
+
+TEST(a_file_that_somebody_took_away_costs_no_former_one)
+{
+    static const char *const lines[] = {"line a\n", "line b\n", "line c\n", "line d\n"};
+    struct place place;
+
+    place_begin(&place, &(struct log_file_limits){.size_bytes = 10, .kept = 3});
+    for (size_t i = 0; i < ARRAY_LENGTH(lines); i++)
+        CHECK(put(&place, lines[i], NOW_MS));
+    CHECK_EQ(unlink(place.path), 0);
+    CHECK(put(&place, "line e\n", NOW_MS));
+    CHECK(log_file_fault(&place.file) == NULL);
+    CHECK_STR_EQ(content(&place, 0), "line e\n");
+    CHECK_STR_EQ(content(&place, 1), "line c\n");
+    CHECK_STR_EQ(content(&place, 3), "line a\n");
+    CHECK_STR_EQ(said(&place), "");
+    place_end(&place);
+}
+
+TEST(fewer_that_are_kept_are_fewer_after_the_next_replacement)
+{
+    struct place place;
+
+    place_begin(&place, &(struct log_file_limits){.size_bytes = 10, .kept = 4});
+    for (int i = 0; i < 6; i++)
+        CHECK(put(&place, "a line\n", NOW_MS));
+    CHECK_STR_EQ(content(&place, 4), "a line\n");
+    place.file.limits.kept = 2;
+    CHECK(put(&place, "a line\n", NOW_MS));
+    CHECK_STR_EQ(content(&place, 2), "a line\n");
+    CHECK_STR_EQ(content(&place, 3), "(none)");
+    CHECK_STR_EQ(content(&place, 4), "(none)");
+    place_end(&place);
+}

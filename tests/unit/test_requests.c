@@ -2,6 +2,8 @@
 #include "tests/unit/node_world.h"
 
 #include "hypervisor/requests.h"
+#include "hypervisor/waiting.h"
+#include "utils/atomics.h"
 #include "utils/clock.h"
 #include "utils/str.h"
 
@@ -202,6 +204,67 @@ TEST(who_has_waited_for_long_enough_is_refused)
     node_world_stop();
 }
 
+TEST(nobody_waits_for_longer_than_an_hour)
+{
+    struct request waits;
+
+    start("answer");
+    CHECK_EQ(create("a", 50 * GIB), 0);
+    waits = node_world_create("b", 50 * GIB);
+    waits.queue_ns = UINT64_MAX;
+    node_world_post(&waits);
+    CHECK(becomes("b", "queued"));
+    CHECK(CONTAINER_OF(world->node->waiting.next, struct waiting, node)->until_ns <=
+          clock_now_ns() + 3600 * NS_PER_SEC);
+    node_world_end_node();
+    node_world_stop();
+}
+
+TEST(one_that_waits_is_deleted_by_its_user_and_by_operators)
+{
+    struct request waits, other, delete;
+
+    start("answer");
+    CHECK_EQ(create("a", 50 * GIB), 0);
+    waits = node_world_create("b", 50 * GIB);
+    waits.queue_ns = UINT64_MAX;
+    other = node_world_create("c", 50 * GIB);
+    other.queue_ns = UINT64_MAX;
+    other.caller = (struct request_caller){.uid = SOMEBODY, .gid = SOMEBODY};
+    node_world_post(&waits);
+    node_world_post(&other);
+    CHECK(becomes("c", "queued"));
+    delete = somebody_s(REQUEST_DELETE, "b");
+    CHECK_EQ(node_world_do(&delete), -EPERM);
+    CHECK(!node_world_is_done(&waits));
+    delete = node_world_request(REQUEST_DELETE, "b");
+    CHECK_EQ(node_world_do(&delete), 0);
+    CHECK_EQ(waits.status, -ECANCELED);
+    delete = somebody_s(REQUEST_DELETE, "c");
+    CHECK_EQ(node_world_do(&delete), 0);
+    CHECK_EQ(other.status, -ECANCELED);
+    CHECK_EQ(node_world_done_count(&waits), 1);
+    CHECK(list_is_empty(&world->node->waiting));
+    node_world_stop();
+}
+
+TEST(one_whose_asker_has_gone_waits_no_more)
+{
+    struct request waits;
+
+    start("answer");
+    CHECK_EQ(create("a", 50 * GIB), 0);
+    waits = node_world_create("b", 50 * GIB);
+    waits.queue_ns = UINT64_MAX;
+    node_world_post(&waits);
+    CHECK(becomes("b", "queued"));
+    store_relaxed(&waits.is_abandoned, true);
+    CHECK(node_world_wait_done(&waits));
+    CHECK_EQ(waits.status, -ECONNRESET);
+    CHECK(list_is_empty(&world->node->waiting));
+    node_world_stop();
+}
+
 TEST(a_user_may_have_so_many_waiting_and_no_more)
 {
     struct request waits[33];
@@ -335,6 +398,26 @@ TEST(two_changes_at_once_do_not_both_have_the_same_room)
     CHECK_EQ(node_world_do(&second), -ENOSPC);
     CHECK(node_world_wait_done(&first));
     CHECK_EQ(first.status, 0);
+    node_world_stop();
+}
+
+TEST(a_second_change_does_not_give_away_what_the_first_was_promised)
+{
+    struct request first, second;
+
+    start("answer");
+    CHECK_EQ(create("a", 8 * GIB), 0);
+    first = node_world_request(REQUEST_CHANGE, "a");
+    second = node_world_request(REQUEST_CHANGE, "a");
+    set_memory(&first, 60 * GIB);
+    second.limits =
+        (struct message_set){.fields = MESSAGE_SET_WEIGHT, .gpu_mask = UINT32_MAX, .weight = 2};
+    node_world_post(&first);
+    node_world_post(&second);
+    CHECK_EQ(create("b", 60 * GIB), -ENOSPC);
+    CHECK(node_world_wait_done(&second));
+    CHECK_EQ(first.status, 0);
+    CHECK_EQ(second.status, 0);
     node_world_stop();
 }
 

@@ -1,6 +1,7 @@
 #include "tests/harness.h"
 #include "tests/unit/fake_machine.h"
 
+#include "rm/control.h"
 #include "supervisor/governor.h"
 #include "supervisor/gpus.h"
 #include "utils/str.h"
@@ -364,6 +365,122 @@ TEST(a_supervisor_that_was_stopped_takes_it_off_again)
     CHECK(tenant->roster.entries[1].is_disabled);
     CHECK_NEAR(measure(SECOND), 0, 0.0001);
     check_guard();
+    stop();
+}
+
+/* What a guard does, without the supervisor's knowing. */
+static void enable_as_guard(const struct tenant_here *tenant)
+{
+    const struct control_channel channel = {tenant->program.client, tenant->program.channel};
+    const struct control_at at = {tenant->program.fd, tenant->program.client,
+                                  tenant->program.subdevice};
+
+    CHECK_EQ(control_switch(&at, false, &channel, 1, NULL), 0);
+}
+
+/* Suspended for a second; without records nobody sees by them that it runs. */
+static void start_blind(void)
+{
+    start(SLICES_NO_CAP, false);
+    fake_machine_set_fault("no-records");
+    run(SECOND);
+    change(true, SLICES_NO_CAP);
+    CHECK_NEAR(measure(SECOND), 0, 1);
+}
+
+/* The lease of the step before is good for 91 ms, and the guards wait for 50 more. */
+TEST(a_stall_between_two_looks_at_the_clock_leaves_nobody_running_unseen)
+{
+    struct tenant_here *tenant = &here.tenants[0];
+
+    for (int stall_ms = 60; stall_ms < 200; stall_ms += 5) {
+        char fault[32];
+
+        start_blind();
+        (void)str_format(fault, sizeof(fault), "slow-controls=%d", stall_ms);
+        fake_machine_pass_until(tenant->due_ns);
+        if (lease_of(tenant) + 50 * MS < fake_machine_now_ns() + (uint64_t)stall_ms * MS)
+            enable_as_guard(tenant);
+        add(tenant, fake_program_add_channel(&tenant->program), true);
+        fake_machine_set_fault(fault);
+        tenant->due_ns = governor_step(&tenant->governor, &tenant->input);
+        fake_machine_set_fault("slow-controls=0");
+        run(100 * MS);
+        CHECK_NEAR(measure(SECOND), 0, 0.0001);
+        stop();
+    }
+}
+
+TEST(a_supervisor_that_was_stopped_and_whose_calls_fail_takes_it_off_later)
+{
+    struct tenant_here *tenant = &here.tenants[0];
+
+    start_blind();
+    enable_as_guard(tenant);
+    fake_machine_pass_until(fake_machine_now_ns() + 3 * SECOND);
+    tenant->due_ns = fake_machine_now_ns();
+    fake_machine_refuse(0x1f);
+    run(300 * MS);
+    fake_machine_refuse(0);
+    run(300 * MS);
+    CHECK_NEAR(measure(SECOND), 0, 0.0001);
+    change(false, SLICES_NO_CAP);
+    run(5 * MS);
+    CHECK(measure(SECOND) > 99);
+    stop();
+}
+
+TEST(one_that_runs_by_a_guard_s_late_call_is_taken_off_again)
+{
+    struct tenant_here *tenant = &here.tenants[0];
+
+    start(SLICES_NO_CAP, true);
+    run(SECOND);
+    change(true, SLICES_NO_CAP);
+    run(SECOND);
+    for (int i = 0; i < 10; i++) {
+        enable_as_guard(tenant);
+        run(200 * MS);
+        CHECK_NEAR(measure(2 * SECOND), 0, 0.0001);
+    }
+    CHECK_EQ(tenant->governor.state.engine, REGION_ENGINE_RM);
+    check_guard();
+    stop();
+}
+
+TEST(a_newcomer_whose_disable_fails_is_taken_off_all_the_same)
+{
+    struct tenant_here *tenant = &here.tenants[0];
+    struct controller_object object;
+    struct fake_program other;
+    uint64_t busy_ns;
+
+    start(SLICES_NO_CAP, true);
+    run(SECOND);
+    change(true, SLICES_NO_CAP);
+    run(SECOND);
+    other = fake_program_start(tenant->program.pid);
+    fake_program_submit(&other, 100000 * SECOND, 0);
+    object = (struct controller_object){.pid = other.pid,
+                                        .fd = other.fd,
+                                        .client = other.client,
+                                        .subdevice = other.subdevice,
+                                        .group = other.group,
+                                        .channel = other.channel,
+                                        .engine = 1};
+    CHECK_EQ(roster_add(&tenant->roster, &object, true), 0);
+    fake_machine_refuse(0x1f);
+    tenant->due_ns = fake_machine_now_ns();
+    run(30 * MS);
+    fake_machine_refuse(0);
+    run(300 * MS);
+    CHECK_NEAR(measure(SECOND), 0, 0.0001);
+    CHECK_EQ(tenant->governor.state.engine, REGION_ENGINE_RM);
+    busy_ns = fake_program_busy_ns(&other);
+    run(SECOND);
+    CHECK_EQ(fake_program_busy_ns(&other), busy_ns);
+    roster_remove(&tenant->roster, other.pid, other.fd, other.client, other.client);
+    fake_program_end(&other);
     stop();
 }
 

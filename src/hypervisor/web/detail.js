@@ -265,6 +265,10 @@ export class Detail {
   async loadExplain() {
     const name = this.name;
     if (name === null) return;
+    if (this.tenant?.is_standalone) {
+      this.explain.replaceChildren(element("p", { text: "Started by a vgpu run of its own: vgpu explain says it there." }));
+      return;
+    }
     let words;
     try {
       const answer = await request("GET", tenantPath(name, "/explain"));
