@@ -120,7 +120,8 @@ static void print_daemon_page(FILE *file)
     fputs(
         ".SH NAME\nvgpu\\-hypervisor, hypervisor \\- keeps the tenants of a machine's GPUs\n"
         ".SH SYNOPSIS\n\\fBvgpu\\-hypervisor\\fR [\\fBdaemon\\fR] [\\fIOPTION\\fR...]\n.br\n"
-        "\\fBvgpu\\-hypervisor tui\\fR\n.br\n"
+        "\\fBvgpu\\-hypervisor tui\\fR [\\fB\\-\\-refresh\\-interval\\fR "
+        "\\fISECONDS\\fR]\n.br\n"
         "\\fBvgpu\\-hypervisor mount\\-shm\\fR [\\fB\\-\\-mount\\-point\\fR \\fIDIR\\fR] "
         "[\\fB\\-\\-size\\-mb\\fR \\fIN\\fR]\n.br\n"
         "\\fBvgpu\\-hypervisor show\\-shm\\fR \\fB\\-\\-namespace\\fR \\fINAME\\fR "
@@ -128,7 +129,7 @@ static void print_daemon_page(FILE *file)
         ".SH DESCRIPTION\n"
         "\\fBdaemon\\fR keeps all tenants of the machine: it makes them, shows them over HTTP, and "
         "gives a tenant whose supervisor died another one. Its own end stops no tenant. "
-        "\\fBtui\\fR is \\fBvgpu top\\fR. \\fBmount\\-shm\\fR mounts a tmpfs for readers of the "
+        "\\fBtui\\fR is \\fBvgpu top\\fR, once a second unless it is told. \\fBmount\\-shm\\fR mounts a tmpfs for readers of the "
         "former shared memory where there is none yet, and \\fBshow\\-shm\\fR shows one of its "
         "files.\n",
         file);
