@@ -69,7 +69,7 @@ static pid_t start_child(const char *name, bool has_exec, char **environment)
     child = fork();
     if (child == 0) {
         char *const arguments[] = {(char *)(uintptr_t) "sh", (char *)(uintptr_t) "-c",
-                                   (char *)(uintptr_t) "echo; exec cat /proc/self/fd/9", NULL};
+                                   (char *)(uintptr_t) "echo; exec cat <&9", NULL};
 
         if (child_uid)
             CHECK_EQ(setresuid(child_uid, child_uid, child_uid), 0);
