@@ -34,9 +34,9 @@ static int read_fd(const char *word)
 }
 
 /*
- * What we say goes into a pipe that the daemon reads, and while it stands still nobody does: our loop
- * is not to wait there. Opened anew it is ours alone to decide; what we inherit, libuv makes wait
- * again with each supervisor that it starts.
+ * What we say goes into a pipe that the daemon reads, and while it stands still nobody does: our
+ * loop is not to wait there. Opened anew it is ours alone to decide; what we inherit, libuv makes
+ * wait again with each supervisor that it starts.
  */
 static void never_wait_for_the_log(void)
 {

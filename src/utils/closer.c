@@ -155,7 +155,7 @@ static bool is_empty(int fd)
                                 .msg_iovlen = 1,
                                 .msg_control = control.bytes,
                                 .msg_controllen = sizeof(control.bytes)};
-        ssize_t length = recvmsg(fd, &header, MSG_PEEK | MSG_DONTWAIT);
+        ssize_t length = recvmsg(fd, &header, MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
         if (length < 0 && errno == ECONNRESET)
             continue; /* the other end had not read all: that is said once */
