@@ -605,7 +605,8 @@ TEST(any_thread_may_ask)
 static uint32_t count_events(enum event_kind kind)
 {
     static struct event events[EVENT_LOG_LENGTH];
-    int count = event_log_read(node_backend(world->node)->events, 0, events, EVENT_LOG_LENGTH);
+    struct event_log *log = node_backend(world->node)->events;
+    int count = event_log_read(log, event_log_before(log), events, EVENT_LOG_LENGTH);
     uint32_t found = 0;
 
     for (int i = 0; i < count; i++)
