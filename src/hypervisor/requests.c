@@ -66,7 +66,8 @@ static int create(struct node *node, struct request *request, const struct list 
     if (keeper && keeper_has_name(keeper))
         return err_say(err, EEXIST, "the name '%s' is taken by a tenant that is there",
                        request->name);
-    if (keeper) /* else it would take what is made now for its own */
+    /* A former daemon's, without a lock, would take what is made now for its own. */
+    if (keeper && keeper->lock_fd < 0)
         keeper_end(keeper);
     rc = admit_create(&admit, request, waiter, &tenant, err);
     if (rc < 0)

@@ -714,6 +714,26 @@ TEST(a_name_that_comes_free_has_one_keeper)
     node_world_stop();
 }
 
+static bool is_reaped(void *context)
+{
+    return kill(*(const pid_t *)context, 0) < 0;
+}
+
+TEST(the_supervisor_of_a_name_that_is_given_again_is_waited_for)
+{
+    pid_t former;
+
+    start("answer");
+    CHECK_EQ(create("a", GIB), 0);
+    former = node_find(world->node, "a")->process.pid;
+    runtime_remove(&world->node->runtime, "a"); /* it is about to exit */
+    CHECK_EQ(create("a", GIB), 0);
+    CHECK_EQ(kill(former, SIGKILL), 0);
+    CHECK(node_world_wait_for(is_reaped, &former));
+    CHECK(world->node->keepers.next == world->node->keepers.previous);
+    node_world_stop();
+}
+
 TEST(a_second_daemon_does_not_start_beside_the_first)
 {
     struct node *other;
