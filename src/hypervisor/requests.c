@@ -278,7 +278,7 @@ static bool may_change(const struct request_caller *caller, uid_t owner)
     return caller->is_operator || (caller->uid != (uid_t)-1 && caller->uid == owner);
 }
 
-/* What an operator has suspended its user cannot resume, nor by suspending it again make its own. */
+/* What an operator has suspended its user cannot resume, nor make its own by suspending it. */
 static int judge_suspension(const struct request_caller *caller, const struct keeper *keeper,
                             struct message_set *limits, struct err *err)
 {

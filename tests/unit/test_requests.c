@@ -3,7 +3,6 @@
 
 #include "hypervisor/requests.h"
 #include "utils/clock.h"
-#include "utils/str.h"
 
 #include <errno.h>
 #include <pthread.h>
