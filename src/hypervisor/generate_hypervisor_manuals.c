@@ -120,7 +120,8 @@ static void print_daemon_page(FILE *file)
     fputs(
         ".SH NAME\nvgpu\\-hypervisor, hypervisor \\- keeps the tenants of a machine's GPUs\n"
         ".SH SYNOPSIS\n\\fBvgpu\\-hypervisor\\fR [\\fBdaemon\\fR] [\\fIOPTION\\fR...]\n.br\n"
-        "\\fBvgpu\\-hypervisor tui\\fR\n.br\n"
+        "\\fBvgpu\\-hypervisor tui\\fR [\\fB\\-\\-refresh\\-interval\\fR "
+        "\\fISECONDS\\fR]\n.br\n"
         "\\fBvgpu\\-hypervisor mount\\-shm\\fR [\\fB\\-\\-mount\\-point\\fR \\fIDIR\\fR] "
         "[\\fB\\-\\-size\\-mb\\fR \\fIN\\fR]\n.br\n"
         "\\fBvgpu\\-hypervisor show\\-shm\\fR \\fB\\-\\-namespace\\fR \\fINAME\\fR "
@@ -128,7 +129,7 @@ static void print_daemon_page(FILE *file)
         ".SH DESCRIPTION\n"
         "\\fBdaemon\\fR keeps all tenants of the machine: it makes them, shows them over HTTP, and "
         "gives a tenant whose supervisor died another one. Its own end stops no tenant. "
-        "\\fBtui\\fR is \\fBvgpu top\\fR. \\fBmount\\-shm\\fR mounts a tmpfs for readers of the "
+        "\\fBtui\\fR is \\fBvgpu top\\fR, once a second unless it is told. \\fBmount\\-shm\\fR mounts a tmpfs for readers of the "
         "former shared memory where there is none yet, and \\fBshow\\-shm\\fR shows one of its "
         "files.\n",
         file);
@@ -162,6 +163,23 @@ static void print_policy(FILE *file)
         roff_line(file, "", rules[i].help);
     }
     fputs("A reload makes it effective for what is asked from then on.\n", file);
+}
+
+static void print_tokens(FILE *file)
+{
+    fputs(
+        ".SH TOKENS\n\\fBapi_token_file\\fR has a token a line, with \\fB#\\fR comments and empty "
+        "lines:\n.PP\n.nf\n"
+        "\\fITOKEN\\fR \\fBoperator\\fR\n"
+        "\\fITOKEN\\fR \\fBreader expires=2027\\-01\\-01T00:00:00Z\\fR\n"
+        "\\fITOKEN\\fR \\fBpod\\fR \\fINAMESPACE\\fR/\\fINAME\\fR\n.fi\n.PP\n"
+        "A token has 16 to 512 characters of [A\\-Za\\-z0\\-9._~+/=\\-], as \\fBopenssl rand "
+        "\\-hex 32\\fR makes it. Who shows it (Authorization: Bearer \\fITOKEN\\fR) may, as "
+        "\\fBoperator\\fR, all; as \\fBreader\\fR, read; as \\fBpod\\fR, what the former HTTP API "
+        "has for that pod. After \\fBexpires\\fR, a time in UTC, it is refused. The file belongs to "
+        "root or to the daemon's user and is closed to group and others (\\fBchmod 600\\fR), else "
+        "it is not read. A reload reads it again; where it is bad the old tokens stay.\n",
+        file);
 }
 
 static void print_values(FILE *file)
@@ -199,6 +217,7 @@ static void print_file_page(FILE *file)
             fputs(".br\nTakes effect when the daemon is started anew.\n", file);
     }
     print_policy(file);
+    print_tokens(file);
     print_values(file);
     fputs(".SH EXAMPLE\n.nf\napi_listen_addr: 127.0.0.1:8080\nlog_level: info,http=debug\npolicy:\n"
           "  \\- {user: root, exceed: true}\n"

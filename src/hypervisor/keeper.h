@@ -43,6 +43,7 @@ struct keeper {
     const struct keeper_config *config;
     struct tenant tenant; /* as it was made, or as its state file said; the limits in force */
     struct promise promise;
+    uint64_t excused_ns; /* silence before this was ours, who did not listen */
     enum snapshot_state state;
     bool has_status, is_child, is_gone;
     bool is_observed;     /* somebody else's: looked at, and nothing is done to it */

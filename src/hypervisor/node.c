@@ -258,13 +258,15 @@ static void on_look(uv_timer_t *timer)
 {
     struct node *node = timer->data;
     uint64_t now_ns = clock_now_ns();
+    bool is_late = keeper_pace_is_late(&node->pace, now_ns, node_look_ns(node));
 
     if (!node->card_count && now_ns >= node->gpus_retry_ns)
         find_gpus(node);
     look_at_disk(node, now_ns);
     LIST_EACH_SAFE(at, following, &node->keepers)
-    keeper_look(CONTAINER_OF(at, struct keeper, node), now_ns);
-    standalone_look(node->standalone, node->config.standalone_patterns, now_ns);
+    (is_late ? keeper_excuse : keeper_look)(CONTAINER_OF(at, struct keeper, node), now_ns);
+    if (!is_late)
+        standalone_look(node->standalone, node->config.standalone_patterns, now_ns);
     outlook_look(node->outlook, node, (enum config_foreign_policy)node->config.foreign_policy);
     requests_look(node);
     make_snapshot(node);

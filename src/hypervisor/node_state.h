@@ -7,6 +7,7 @@
 #include "hypervisor/event_log.h"
 #include "hypervisor/health.h"
 #include "hypervisor/keeper.h"
+#include "hypervisor/keeper_watch.h"
 #include "hypervisor/node.h"
 #include "hypervisor/refusal_log.h"
 #include "hypervisor/user_groups.h"
@@ -35,6 +36,7 @@ struct node {
     uint32_t card_count, lost_mask;
     char driver_version[32], node_name[SNAPSHOT_NODE_NAME_SIZE];
     struct keeper_config keeper_config;
+    struct keeper_pace pace;
     struct list keepers, waiting;
     struct user_groups groups;
     struct refusal_log refusals;

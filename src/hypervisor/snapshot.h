@@ -130,6 +130,10 @@ void snapshot_release(struct snapshot *snapshot);
 
 const struct snapshot_tenant *snapshot_find(const struct snapshot *snapshot, const char *name);
 
+/* What processes that are counted to the tenant use on a card beside its own, where it is known. */
+uint64_t snapshot_adopted_bytes(const struct snapshot *snapshot,
+                                const struct snapshot_tenant *tenant, uint32_t gpu);
+
 /* "running", "suspended", ...; "high", ...: the words of JSON and metrics. */
 const char *snapshot_state_word(enum snapshot_state state);
 const char *snapshot_priority_word(uint32_t priority);

@@ -133,6 +133,8 @@ daemon=$!
 for i in $(seq 500); do [ ! -S "$1/run2/control" ] || break; sleep 0.02; done
 vgpu run --name n --memory 2GiB -- vgpu ps --json >"$1/nvml.out" 2>"$1/nvml.err"
 echo $? >"$1/nvml.status"
+curl -s -o "$1/nvml.healthz" -w '%{http_code}' --unix-socket "$1/run2/api" http://d/healthz >"$1/nvml.code"
+curl -s --unix-socket "$1/run2/api" http://d/api/v1/node >"$1/nvml.node"
 sleep 2 # it lives on: so long it has looked for NVML twice
 kill -0 $daemon && echo lives >"$1/nvml.lives"
 kill $daemon
@@ -142,6 +144,35 @@ vgpu sim --fault no-nvml -- sh "$TMP/without_nvml" "$TMP" "$GUESTS"
 is "without NVML a daemon lives" "$(cat "$TMP/nvml.lives")" lives
 is "and keeps a tenant" "$(cat "$TMP/nvml.status")" 0
 is "with its memory limit" "$(get "$TMP/nvml.out" name=n.gpus.0.memory_limit_bytes)" 2147483648
+is "healthz: it is not well" "$(cat "$TMP/nvml.code")" 503
+is "as NVML is not there" "$(get "$TMP/nvml.healthz" faults.0.component) $(get "$TMP/nvml.node" faults.0.component)" \
+    'sampler sampler'
+ok "with those words" grep -q 'NVML is not there' "$TMP/nvml.healthz"
 is "that NVML is not there is said once" "$(grep -c 'error health: .*NVML is not there' "$TMP/nvml.log")" 1
+
+# A sampler that does not come back: the machine stands still under it.
+# shellcheck disable=SC2016 # the inner shell's variables
+cat >"$TMP/standing_still" <<'END'
+export VGPU_RUNTIME_DIR=$1/run2
+vgpu-hypervisor --api-listen-addr "" 2>"$1/sampler.log" &
+daemon=$!
+asked() { curl -s -o "$1/sampler.healthz" -w '%{http_code}' --unix-socket "$1/run2/api" http://d/healthz; }
+comes_to() { for i in $(seq 500); do [ "$(asked "$1")" != "$2" ] || break; sleep 0.02; done; asked "$1"; }
+comes_to "$1" 200 >"$1/sampler.before"
+machine=$PPID # vgpu-sim runs the command itself
+kill -STOP "$machine"
+comes_to "$1" 503 >"$1/sampler.meanwhile"
+cp "$1/sampler.healthz" "$1/sampler.faults"
+kill -CONT "$machine"
+comes_to "$1" 200 >"$1/sampler.after"
+kill $daemon
+wait $daemon
+END
+vgpu sim -- sh "$TMP/standing_still" "$TMP"
+is "a sampler that gets on" "$(cat "$TMP/sampler.before")" 200
+is "one that does not: healthz is not well" "$(cat "$TMP/sampler.meanwhile")" 503
+is "and says which" "$(get "$TMP/sampler.faults" faults.0.component)" sampler
+ok "with words" grep -q 'sampler does not get on' "$TMP/sampler.faults"
+is "it gets on again" "$(cat "$TMP/sampler.after")" 200
 umount "$TMP/run"
 done_testing
