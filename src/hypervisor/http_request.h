@@ -75,8 +75,8 @@ struct http_later {
     /* The server needs it no more; called exactly once, also where the connection broke. */
     void (*release)(struct http_later *later);
     /*
-     * On the server's clock thread: its client has closed its end, and need not be waited for; it is
-     * answered all the same. May be called again and again; NULL: nobody wants to know.
+     * On the server's clock thread: its client has closed its end, and need not be waited for; it
+     * is answered all the same. May be called again and again; NULL: nobody wants to know.
      */
     void (*abandon)(struct http_later *later);
 };

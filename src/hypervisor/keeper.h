@@ -92,7 +92,10 @@ int keeper_observe(struct keeper **ret_keeper, const struct keeper_config *confi
 /* Has it found out a little later what has become of its supervisor, and do what follows. */
 void keeper_judge_soon(struct keeper *keeper, uint64_t delay_ms);
 
-/* It has lost its name, and is to end before another has it: calls on_end(), which frees it. */
+/*
+ * One without a lock has lost its name, and is to end before another has it: calls on_end(), which
+ * frees it. One with a child waits for the child's end.
+ */
 void keeper_end(struct keeper *keeper);
 
 /* The tenant and its supervisor stay as they are. */

@@ -66,7 +66,8 @@ static int create(struct node *node, struct request *request, const struct list 
     if (keeper && keeper_has_name(keeper))
         return err_say(err, EEXIST, "the name '%s' is taken by a tenant that is there",
                        request->name);
-    if (keeper) /* else it would take what is made now for its own */
+    /* A former daemon's, without a lock, would take what is made now for its own. */
+    if (keeper && keeper->lock_fd < 0)
         keeper_end(keeper);
     rc = admit_create(&admit, request, waiter, &tenant, err);
     if (rc < 0)
@@ -277,7 +278,7 @@ static bool may_change(const struct request_caller *caller, uid_t owner)
     return caller->is_operator || (caller->uid != (uid_t)-1 && caller->uid == owner);
 }
 
-/* What an operator has suspended its user cannot resume, nor make his own by suspending it again. */
+/* What an operator has suspended its user cannot resume, nor make its own by suspending it. */
 static int judge_suspension(const struct request_caller *caller, const struct keeper *keeper,
                             struct message_set *limits, struct err *err)
 {
