@@ -78,8 +78,8 @@ void guests_init(struct guests *guests, struct region_control *control,
 bool guests_may_complain(struct guests *guests);
 
 /*
- * A guest's HELLO: gives it a row and answers WELCOME. NULL where it cannot (it was answered). Takes
- * the pidfd, of the process that connected; a negative errno: it cannot be had.
+ * A guest's HELLO: gives it a row and answers WELCOME. NULL where it cannot (it was answered).
+ * Takes the pidfd, of the process that connected; a negative errno: it cannot be had.
  */
 struct guest *guests_join(struct guests *guests, int socket_fd, int pid_fd, pid_t pid,
                           bool is_again);

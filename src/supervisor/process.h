@@ -52,9 +52,9 @@ int process_signal(int pid_fd, int number) MUST_CHECK;
 int process_signal_of(int pid_fd, pid_t pid, uid_t uid, int number) MUST_CHECK;
 
 /*
- * Whether a process (not a zombie) was started with VGPU_CONTROL=<control>, by the user who has that
- * socket, or root, or us: anybody can set a variable. True as well where one is just executing a
- * program, so that nobody can tell: ask again later.
+ * Whether a process (not a zombie) was started with VGPU_CONTROL=<control>, by the user who has
+ * that socket, or root, or us: anybody can set a variable. True as well where one is just executing
+ * a program, so that nobody can tell: ask again later.
  */
 bool process_has_tenant(const char *control);
 
