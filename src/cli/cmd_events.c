@@ -19,11 +19,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define HEAD_MS        5000
-#define RETRY_MS       500
-#define SAMPLES_HZ_MAX 10
-#define BRIEF_NS       NS_PER_SEC /* a connection that ends sooner was sent away */
-#define PROBLEM_MAX    4096
+#define HEAD_MS      5000
+#define RETRY_MS     500
+#define MILLI_HZ_MIN 100
+#define BRIEF_NS     NS_PER_SEC /* a connection that ends sooner was sent away */
+#define PROBLEM_MAX  4096
 
 #define PATHS_MAX 2
 #define PATH_SIZE (RUNTIME_PATH_MAX + 4)
@@ -36,7 +36,7 @@ struct watch {
     size_t path_count;
     const char *path; /* where it did */
     bool as_json, is_following;
-    uint64_t samples_hz;
+    uint64_t samples_milli_hz; /* 0: none */
     struct http_client client;
     struct event_reader stream;
     char *line;                /* owned; EVENT_READER_DATA_MAX and a little */
@@ -62,6 +62,8 @@ static int print_event(void *context, const struct event_reader_event *event, st
         return rc;
     if (fwrite(text.text, 1, text.length, stdout) != text.length || fflush(stdout) != 0) {
         watch->is_reader_gone = errno == EPIPE;
+        if (watch->is_reader_gone)
+            clearerr(stdout); /* that is no failure of ours */
         return err_set(err, errno, "write an event");
     }
     watch->is_sink_broken = false;
@@ -102,8 +104,10 @@ static int connect_daemon(struct watch *watch, struct err *err)
     str_init(&text, target, sizeof(target));
     /* Without a number the stream begins with what happens from now on. */
     str_add(&text, "/api/v1/events?follow=%s", watch->is_following ? "true" : "false&after=0");
-    if (watch->samples_hz)
-        str_add(&text, "&samples_hz=%llu", (unsigned long long)watch->samples_hz);
+    if (watch->samples_milli_hz)
+        str_add(&text, "&samples_hz=%llu.%03llu",
+                (unsigned long long)watch->samples_milli_hz / 1000,
+                (unsigned long long)watch->samples_milli_hz % 1000);
     str_init(&text, headers, sizeof(headers));
     str_add(&text, "Accept: text/event-stream\r\n");
     if (parse_u64(&number, watch->stream.id, 0, UINT64_MAX, NULL) == 0)
@@ -272,13 +276,19 @@ static int find_paths(struct watch *watch, struct err *err)
 static int read_options(struct watch *watch, const struct command_line *line)
 {
     const char *samples = command_value(line, "samples");
-    struct err err;
+    uint64_t billionths;
 
     if (line->operand_count)
         return command_usage_error(line, "'%s' is one word too many", line->operands[0]);
     watch->as_json = command_has(line, "json");
-    if (samples && parse_u64(&watch->samples_hz, samples, 1, SAMPLES_HZ_MAX, &err) < 0)
-        return command_usage_error(line, "--samples: %s", err.text);
+    if (samples) {
+        /* A number of times a second and one of seconds are written alike. */
+        if (parse_seconds(&billionths, samples, NULL) < 0)
+            return command_usage_error(line, "--samples: '%s' is no number", samples);
+        watch->samples_milli_hz = billionths / (NS_PER_SEC / 1000);
+        if (watch->samples_milli_hz < MILLI_HZ_MIN || billionths > 10 * NS_PER_SEC)
+            return command_usage_error(line, "--samples: '%s' is not from 0.1 to 10", samples);
+    }
     watch->is_following = command_has(line, "follow") || samples;
     return COMMAND_OK;
 }

@@ -1,3 +1,4 @@
+#include "cli/client.h"
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/screen_cells.h"
@@ -136,12 +137,30 @@ static int catch_signals(struct top *top, struct err *err)
     return 0;
 }
 
+/*
+ * As if it had not been caught: where nobody could continue us (an orphaned process group) the
+ * kernel does not stop us either.
+ */
+static void stop(void)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGTSTP);
+    (void)signal(SIGTSTP, SIG_DFL); /* ncurses has its own there */
+    (void)raise(SIGTSTP);
+    (void)sigprocmask(SIG_UNBLOCK, &set, NULL);
+    (void)sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
 static void take_signal(struct top *top, int number)
 {
     switch (number) {
     case SIGTSTP:
         screen_paint_leave();
-        (void)raise(SIGSTOP); /* SIGCONT goes on below */
+        stop();
+        screen_paint_return();
+        screen_paint_measure(&top->width, &top->height);
         break;
     case SIGCONT:
         screen_paint_return();
@@ -195,20 +214,11 @@ static void act(struct top *top, const struct top_action *action)
 static void take_keys(struct top *top)
 {
     uint32_t key;
-    int waiting = 0;
-    bool is_any = false;
 
     while (!top->is_ending && screen_paint_key(&key)) {
         struct top_action action = top_view_press(&top->view, &top->model, key);
 
-        is_any = true;
         act(top, &action);
-    }
-    /* Readable without anything to read: the terminal has gone. */
-    if (!is_any && (ioctl(STDIN_FILENO, FIONREAD, &waiting) < 0 || !waiting)) {
-        struct pollfd poll_fd = {.fd = STDIN_FILENO, .events = POLLIN};
-
-        top->is_ending |= poll(&poll_fd, 1, 0) == 1;
     }
 }
 
@@ -247,8 +257,11 @@ static int run_once(struct top *top, struct err *err)
         return err_set(err, errno, "wait for keys");
     if (fds[1].revents)
         take_signals(top);
-    if (fds[0].revents && !top->is_ending)
+    if (fds[0].revents & POLLIN && !top->is_ending)
         take_keys(top);
+    /* The terminal has gone; a key that came and was no key to ncurses is no such thing. */
+    if (fds[0].revents & (POLLHUP | POLLERR | POLLNVAL))
+        top->is_ending = true;
     if (fds[2].revents)
         take_answers(top);
     /* Nothing to show for a time that has merely gone by. */
@@ -299,7 +312,7 @@ static int run(struct top *top, bool is_once, struct err *err)
 {
     struct runtime runtime;
     char host[64] = "-";
-    int rc = runtime_open(&runtime, err);
+    int rc = client_open_runtime(&runtime, err);
 
     if (rc < 0)
         return rc;

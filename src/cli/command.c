@@ -1,9 +1,11 @@
 #include "cli/command.h"
 
 #include "cli/commands.h"
+#include "utils/err.h"
 #include "utils/log.h"
 #include "utils/str.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -200,7 +202,7 @@ static int run(const struct command *command, char **argv)
     return command->function(&line);
 }
 
-int command_main(int argc, char **argv)
+static int dispatch(int argc, char **argv)
 {
     if (argc < 2) {
         print_overview();
@@ -219,4 +221,25 @@ int command_main(int argc, char **argv)
             return run(command, argv + 2);
     log_error("unknown command '%s' (vgpu --help lists them)", argv[1]);
     return COMMAND_USAGE;
+}
+
+/* What was printed is part of the success, unless nobody wants to read it any more. */
+static int flush_output(int status)
+{
+    bool is_broken = ferror(stdout) != 0;
+    struct err err;
+
+    errno = EIO; /* of what was lost before */
+    if (fflush(stdout) == 0 && !is_broken)
+        return status;
+    if (status != COMMAND_OK || errno == EPIPE)
+        return status; /* it is told of already, or there is nobody to tell */
+    (void)err_set(&err, errno, "write the output");
+    log_error("%s", err.text);
+    return COMMAND_FAILED;
+}
+
+int command_main(int argc, char **argv)
+{
+    return flush_output(dispatch(argc, argv));
 }

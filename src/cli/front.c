@@ -24,6 +24,8 @@
 #define LEAVE_NS      (300 * NS_PER_MS)
 #define RESTARTS_MOST 5
 #define RESTART_NS    NS_PER_SEC /* a supervisor that lived shorter counts as failing */
+#define RETRY_NS      NS_PER_SEC /* after one that could not be started */
+#define STOP_KEY_NS   (2 * NS_PER_SEC)
 
 struct run {
     struct front *front;
@@ -35,8 +37,11 @@ struct run {
     int failure_fd; /* says why the command could not be executed, or just ends; -1: it ended */
     sigset_t early; /* signals that came before there was a command to have them */
     uint64_t supervisor_ns; /* when it was started */
+    uint64_t retry_ns;      /* when to start one again; 0: never */
     int failures;
-    bool has_ended; /* the command */
+    bool is_stopped;      /* the command, by SIGSTOP */
+    uint64_t stop_key_ns; /* when the terminal's Ctrl-Z came; 0: never, or it is done */
+    bool has_ended;       /* the command */
     int status;
 };
 
@@ -181,12 +186,28 @@ static void read_failure(struct run *run)
 
 /* --- waiting --- */
 
+/* What is missing for it (processes, descriptors) may be there again later. */
+static void follow_supervisor(struct run *run)
+{
+    struct err err;
+
+    if (start_supervisor(run, true, &err) == 0) {
+        run->retry_ns = 0;
+        log_info("the supervisor of '%s' was lost; %d follows it", run->front->name,
+                 (int)run->supervisor);
+        return;
+    }
+    if (!run->retry_ns)
+        log_error("%s; the supervisor of '%s' is tried again each second", err.text,
+                  run->front->name);
+    run->retry_ns = clock_now_ns() + RETRY_NS;
+}
+
 static void on_supervisor_end(struct run *run, int status)
 {
     /* Killed from outside is not its own failure: another may live longer. */
     bool is_killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
     bool is_short = clock_now_ns() - run->supervisor_ns < RESTART_NS;
-    struct err err;
 
     pass_words(run);
     run->supervisor = -1;
@@ -198,23 +219,39 @@ static void on_supervisor_end(struct run *run, int status)
         log_error("the supervisor of '%s' keeps ending; it is not started again", run->front->name);
         return;
     }
-    if (start_supervisor(run, true, &err) < 0)
-        log_error("%s", err.text);
-    else
-        log_info("the supervisor of '%s' was lost; %d follows it", run->front->name,
-                 (int)run->supervisor);
+    follow_supervisor(run);
 }
 
 /*
- * Stopped from the terminal: stop as well, so that the shell notices, and go on together. Who sends
- * SIGSTOP to the command alone continues it alone as well, and would leave us behind.
+ * Stopped from the terminal: stop as well, so that the shell notices, and go on together. Programs
+ * that catch Ctrl-Z stop themselves with SIGSTOP; who else sends that to the command alone
+ * continues it alone as well, and would leave us behind.
  */
-static void stop_together(const struct run *run, int number)
+static void stop_together(struct run *run)
 {
-    if (number == SIGSTOP)
-        return;
+    run->is_stopped = false;
+    run->stop_key_ns = 0;
     (void)raise(SIGSTOP);
     (void)kill(run->command, SIGCONT);
+}
+
+static void on_command_stop(struct run *run, int number)
+{
+    run->is_stopped = number == SIGSTOP;
+    if (number != SIGSTOP || (run->stop_key_ns && clock_now_ns() - run->stop_key_ns < STOP_KEY_NS))
+        stop_together(run);
+}
+
+static void on_command_change(struct run *run, int status)
+{
+    if (WIFSTOPPED(status)) {
+        on_command_stop(run, WSTOPSIG(status));
+    } else if (WIFCONTINUED(status)) {
+        run->is_stopped = false;
+    } else {
+        run->has_ended = true;
+        run->status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+    }
 }
 
 static void reap(struct run *run)
@@ -222,21 +259,32 @@ static void reap(struct run *run)
     int status, supervisor_status = -1;
     pid_t pid;
 
-    while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0) {
-        if (pid == run->supervisor && WIFSTOPPED(status)) {
+    while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED | WCONTINUED)) > 0) {
+        if (pid == run->command)
+            on_command_change(run, status);
+        else if (pid == run->supervisor && WIFSTOPPED(status))
             /* It promises instants that it cannot keep now: its successor can. */
             (void)kill(run->supervisor, SIGKILL);
-        } else if (pid == run->supervisor) {
+        else if (pid == run->supervisor && !WIFCONTINUED(status))
             supervisor_status = status;
-        } else if (pid == run->command && WIFSTOPPED(status)) {
-            stop_together(run, WSTOPSIG(status));
-        } else if (pid == run->command) {
-            run->has_ended = true;
-            run->status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-        }
     }
     if (supervisor_status >= 0) /* now that it is known whether it ended with the command */
         on_supervisor_end(run, supervisor_status);
+}
+
+static void pass_signal(struct run *run, const struct signalfd_siginfo *info)
+{
+    if (run->has_ended || info->ssi_pid == (uint32_t)getpid())
+        return; /* its number may be another's; and SIGPIPE of our own words is ours alone */
+    if (info->ssi_code <= 0) { /* SI_USER, SI_QUEUE, SI_TKILL: a process sent it to us alone */
+        (void)kill(run->command, (int)info->ssi_signo);
+        return;
+    }
+    if (info->ssi_signo != SIGTSTP)
+        return; /* the terminal has told the command as well */
+    run->stop_key_ns = clock_now_ns();
+    if (run->is_stopped)
+        stop_together(run);
 }
 
 static void on_signal(struct run *run)
@@ -247,8 +295,8 @@ static void on_signal(struct run *run)
         return;
     if (info.ssi_signo == SIGCHLD)
         reap(run);
-    else if (info.ssi_code <= 0) /* SI_USER, SI_QUEUE, SI_TKILL: a process sent it to us alone */
-        (void)kill(run->command, (int)info.ssi_signo);
+    else
+        pass_signal(run, &info);
 }
 
 static void on_front_message(struct run *run)
@@ -298,7 +346,7 @@ static void keep_early(struct run *run)
     while (read(run->signal_fd, &info, sizeof(info)) == sizeof(info))
         if (info.ssi_signo == SIGCHLD)
             reap(run);
-        else
+        else if (info.ssi_pid != (uint32_t)getpid())
             (void)sigaddset(&run->early, (int)info.ssi_signo);
 }
 
@@ -361,6 +409,16 @@ static void wait_for_supervisor(struct run *run)
         if (has_supervisor(run))
             wait_events(run, (int)((end_ns - now_ns) / NS_PER_MS) + 1);
     }
+}
+
+/* Until something happens, or it is time to start a supervisor again. */
+static void wait_on(struct run *run)
+{
+    uint64_t now_ns = clock_now_ns();
+
+    if (run->retry_ns && now_ns >= run->retry_ns)
+        follow_supervisor(run);
+    wait_events(run, run->retry_ns ? (int)(RETRY_NS / NS_PER_MS) : -1);
 }
 
 void front_block_signals(struct front *front)
@@ -429,7 +487,7 @@ int front_run(struct front *front, char **argv)
     if (front->kept_fd < 0)
         runtime_sweep(&front->runtime); /* now that nobody waits for us */
     while (!run.has_ended)
-        wait_events(&run, -1);
+        wait_on(&run);
     read_failure(&run);
     wait_for_supervisor(&run);
     pass_words(&run);

@@ -1,6 +1,7 @@
 #include "cli/node_client.h"
 
 #include "utils/atomics.h"
+#include "utils/clock.h"
 #include "utils/log.h"
 #include "utils/sock.h"
 #include "utils/str.h"
@@ -13,10 +14,11 @@
 #define CONNECT_MS 500
 #define ANSWER_MS  2000
 #define CREATE_MS  15000 /* so long a supervisor may take to begin on a busy machine */
+#define SILENCE_NS (5 * NS_PER_SEC)
 #define NODE_BASE  "/run/vgpu"
 
 static struct {
-    _Atomic bool is_silent; /* it did not answer once; relaxed: it guards no other data */
+    _Atomic uint64_t silent_ns; /* when it did not answer; relaxed: it guards no other data */
 } state;
 
 union packet {
@@ -39,14 +41,21 @@ const char *node_client_base(void)
     return given && *given ? given : NODE_BASE;
 }
 
+/* Nobody waits for it twice within that time, and one late answer is not held against it after. */
+static bool is_silent(void)
+{
+    uint64_t silent_ns = load_relaxed(&state.silent_ns);
+
+    return silent_ns && clock_now_ns() - silent_ns < SILENCE_NS;
+}
+
 int node_client_connect(int *ret_fd, struct err *err)
 {
     CLEANUP_CLOSE int fd = -1;
     struct sock_peer peer;
     char path[112];
 
-    if (load_relaxed(&state.is_silent) ||
-        !str_format(path, sizeof(path), "%s/control", node_client_base()) ||
+    if (is_silent() || !str_format(path, sizeof(path), "%s/control", node_client_base()) ||
         sock_connect(&fd, path, CONNECT_MS, NULL) < 0)
         return no_daemon(err);
     /* Of a listening socket these are of whoever listened. */
@@ -83,7 +92,7 @@ static int wait_reply(int fd, struct err *err)
     int type = receive(fd, &packet, ANSWER_MS, err);
 
     if (type == -EAGAIN)
-        store_relaxed(&state.is_silent, true);
+        store_relaxed(&state.silent_ns, clock_now_ns());
     if (type < 0)
         return type;
     if (type != MESSAGE_REPLY)
@@ -157,7 +166,7 @@ int node_client_list(node_client_visit *visit, void *context, struct err *err)
         else if (rc == MESSAGE_REPLY)
             return 0;
         else if (rc == -EAGAIN)
-            store_relaxed(&state.is_silent, true);
+            store_relaxed(&state.silent_ns, clock_now_ns());
         rc = rc < 0 ? rc : 0;
     }
     return rc;

@@ -2,7 +2,7 @@
 /*
  * node_client - the vgpu command's side of the daemon's control socket: `$VGPU_RUNTIME_DIR/control`
  * where that is set, else /run/vgpu/control. A socket that is neither root's nor this user's is
- * not believed, and a daemon that does not answer is, for the rest of this process, not there.
+ * not believed, and a daemon that does not answer is, for the next five seconds, not there.
  */
 #include "ipc/message.h"
 #include "utils/attr.h"

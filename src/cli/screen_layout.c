@@ -174,19 +174,14 @@ static void draw_prompt(struct screen_pen *pen, const struct top_view *view)
     screen_cells_format(pen, "%s%c", view->input, CURSOR_CODE);
 }
 
-static void draw_confirm(struct screen_pen *pen, const struct top_model *model,
-                         const struct top_view *view)
+static void draw_confirm(struct screen_pen *pen, const struct top_view *view)
 {
-    bool is_suspended = false;
-
-    for (size_t i = 0; i < model->tenant_count; i++)
-        if (str_equals(model->tenants[i]->name, view->target))
-            is_suspended = model->tenants[i]->state == TOP_SUSPENDED;
     pen->attributes = SCREEN_BOLD;
-    screen_cells_format(pen, "%s %s? ", is_suspended ? "resume" : "suspend", view->target);
+    screen_cells_format(pen, "%s %s? ", view->is_suspending ? "suspend" : "resume", view->target);
     pen->attributes = 0;
-    screen_cells_put(pen, is_suspended ? "y: its GPU work goes on   other keys: no"
-                                       : "y: its GPU work stops until it is resumed   others: no");
+    screen_cells_put(pen, view->is_suspending
+                              ? "y: its GPU work stops until it is resumed   others: no"
+                              : "y: its GPU work goes on   other keys: no");
 }
 
 static void draw_keys(struct screen_pen *pen)
@@ -215,7 +210,7 @@ static void draw_footer(struct screen_cells *cells, const struct top_model *mode
     if (view->mode == TOP_PROMPT)
         draw_prompt(&pen, view);
     else if (view->mode == TOP_CONFIRM)
-        draw_confirm(&pen, model, view);
+        draw_confirm(&pen, view);
     else if (view->mode == TOP_FILTER)
         screen_cells_format(&pen, "filter (Enter keeps it, Esc drops it): %s%c", view->filter,
                             CURSOR_CODE);

@@ -177,6 +177,7 @@ static void begin(struct top_view *view, const struct top_model *model, enum top
     view->mode = mode;
     view->field = field;
     view->input[0] = '\0';
+    view->is_suspending = tenant->state != TOP_SUSPENDED; /* and stays so, whatever it becomes */
     (void)str_format(view->target, sizeof(view->target), "%s", tenant->name); /* same size */
 }
 
@@ -272,14 +273,13 @@ static struct top_action press_in_prompt(struct top_view *view, const struct top
 static struct top_action press_in_confirm(struct top_view *view, const struct top_model *model,
                                           uint32_t key)
 {
-    const struct top_tenant *tenant = find(model, view->target);
     struct top_action action = make_set(view), nothing = {.kind = TOP_NOTHING};
 
     view->mode = TOP_LIST;
-    if ((key != 'y' && key != 'Y') || !tenant)
+    if ((key != 'y' && key != 'Y') || !find(model, view->target))
         return nothing;
     action.set.fields = MESSAGE_SET_SUSPENDED;
-    action.set.is_suspended = tenant->state != TOP_SUSPENDED;
+    action.set.is_suspended = view->is_suspending;
     return action;
 }
 

@@ -52,6 +52,7 @@ struct top_view {
     enum message_set_field field;      /* of PROMPT and CONFIRM */
     char target[64];                   /* their tenant */
     char input[TOP_INPUT_MAX];         /* of PROMPT */
+    bool is_suspending;                /* of CONFIRM: what is asked for, and not to resume */
     char message[256];                 /* what the person is to know; empty: nothing */
     bool is_error;                     /* the message tells of a failure */
     char selected[64];                 /* the tenant chosen; empty: none */

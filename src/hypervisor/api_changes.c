@@ -1,7 +1,6 @@
 #include "hypervisor/api_changes.h"
 
 #include "hypervisor/api_call.h"
-#include "hypervisor/api_explain.h"
 #include "hypervisor/api_json.h"
 #include "hypervisor/api_routes.h"
 #include "hypervisor/api_tenants.h"
@@ -11,6 +10,7 @@
 #include "hypervisor/journal.h"
 #include "hypervisor/json_value.h"
 #include "hypervisor/snapshot.h"
+#include "supervisor/explanation_json.h"
 #include "utils/log.h"
 #include "utils/parse.h"
 #include "utils/str.h"
@@ -147,7 +147,8 @@ void api_changes_delete(struct http_request *http, void *context)
 static void answer_explained(struct http_request *http, const struct request *request,
                              const struct backend *backend)
 {
-    json_t *json = api_explain_json(request);
+    json_t *json =
+        explanation_json_new(request->name, request->explanations, request->explanation_count);
 
     http_reply(http, http_answer_new_json(200, json_value_write(json)));
     json_decref(json);

@@ -85,12 +85,20 @@ uint64_t config_keep_started(struct config *newer, const struct config *current)
     return kept;
 }
 
+/* KUBECONFIG is there for other programs: nobody meant us. */
+static bool is_given(const struct config *config, unsigned int option)
+{
+    enum config_source_kind kind = config->sources[option].kind;
+
+    return kind != CONFIG_DEFAULT && !(option == CONFIG_kubeconfig && kind == CONFIG_ENVIRONMENT);
+}
+
 uint64_t config_without_effect(const struct config *config)
 {
     uint64_t options = 0;
 
     for (unsigned int option = 0; option < CONFIG_OPTION_COUNT; option++)
-        if (config_rows[option].notice && config->sources[option].kind != CONFIG_DEFAULT)
+        if (config_rows[option].notice && is_given(config, option))
             options |= UINT64_C(1) << option;
     return options;
 }

@@ -216,7 +216,7 @@ static void print_help(void)
 {
     printf(
         "usage: vgpu-hypervisor [daemon] [OPTION...]\n"
-        "       vgpu-hypervisor tui\n"
+        "       vgpu-hypervisor tui [--refresh-interval SECONDS]\n"
         "       vgpu-hypervisor mount-shm [--mount-point DIR] [--size-mb N]\n"
         "       vgpu-hypervisor show-shm --namespace NAME --pod-name NAME [--shm-base-path DIR]\n"
         "\nKeeps the tenants of a machine's GPUs. What can be given here can be written in a file\n"

@@ -120,7 +120,8 @@ static void print_daemon_page(FILE *file)
     fputs(
         ".SH NAME\nvgpu\\-hypervisor, hypervisor \\- keeps the tenants of a machine's GPUs\n"
         ".SH SYNOPSIS\n\\fBvgpu\\-hypervisor\\fR [\\fBdaemon\\fR] [\\fIOPTION\\fR...]\n.br\n"
-        "\\fBvgpu\\-hypervisor tui\\fR\n.br\n"
+        "\\fBvgpu\\-hypervisor tui\\fR [\\fB\\-\\-refresh\\-interval\\fR "
+        "\\fISECONDS\\fR]\n.br\n"
         "\\fBvgpu\\-hypervisor mount\\-shm\\fR [\\fB\\-\\-mount\\-point\\fR \\fIDIR\\fR] "
         "[\\fB\\-\\-size\\-mb\\fR \\fIN\\fR]\n.br\n"
         "\\fBvgpu\\-hypervisor show\\-shm\\fR \\fB\\-\\-namespace\\fR \\fINAME\\fR "
@@ -128,7 +129,7 @@ static void print_daemon_page(FILE *file)
         ".SH DESCRIPTION\n"
         "\\fBdaemon\\fR keeps all tenants of the machine: it makes them, shows them over HTTP, and "
         "gives a tenant whose supervisor died another one. Its own end stops no tenant. "
-        "\\fBtui\\fR is \\fBvgpu top\\fR. \\fBmount\\-shm\\fR mounts a tmpfs for readers of the "
+        "\\fBtui\\fR is \\fBvgpu top\\fR, once a second unless it is told. \\fBmount\\-shm\\fR mounts a tmpfs for readers of the "
         "former shared memory where there is none yet, and \\fBshow\\-shm\\fR shows one of its "
         "files.\n",
         file);
@@ -150,7 +151,9 @@ static void print_policy(FILE *file)
 {
     fputs(
         ".SH POLICY\n\\fBpolicy\\fR is an ordered list of rules. The first that matches a user "
-        "decides, alone; without one all is allowed but to exceed. Bounds are for all tenants of "
+        "decides, alone; without one all is allowed but to exceed, and more than 64 tenants of a "
+        "user. Where a rule for a group comes first and a user's groups cannot be found out, it is "
+        "refused. Operators (root) are not asked. Bounds are for all tenants of "
         "one user together. A rule is for one of \\fBuser\\fR (a name or a number), \\fBgroup\\fR "
         "(the same) or \\fBeveryone: true\\fR, and may hold:\n",
         file);

@@ -36,6 +36,7 @@ struct http_caller {
     pid_t peer_pid;                 /* of a unix socket's peer, with a token too; 0: not known */
     bool has_grant;                 /* came with a token of the token file */
     struct token_grant grant;
+    uint64_t token_generation; /* of the tokens that it was found in */
 };
 
 const struct http_caller *http_request_caller(const struct http_request *request);

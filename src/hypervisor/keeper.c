@@ -72,6 +72,8 @@ static void complete(struct keeper *keeper)
     keeper->tenant.is_suspended = keeper->state == SNAPSHOT_SUSPENDED;
     for (uint32_t i = 0; i < whole.gpu_count; i++)
         note_limits(keeper, &whole.gpus[i]);
+    if (!keeper->tenant.is_suspended && !keeper->promise.until_ns)
+        keeper->is_held = false; /* it could not be suspended, or somebody resumed it */
     if (is_first)
         keeper->config->on_ready(keeper->config->context, keeper);
     keeper->config->on_change(keeper->config->context, keeper, &keeper->coming);
@@ -235,7 +237,17 @@ static int load_state(struct keeper *keeper, struct err *err)
     char path[RUNTIME_PATH_MAX];
     int rc = runtime_path(keeper->config->runtime, keeper->tenant.name, "state", path, err);
 
-    return rc ? rc : tenant_load(&keeper->tenant, path, err);
+    if (!rc)
+        rc = tenant_load(&keeper->tenant, path, err);
+    if (!rc)
+        keeper->is_held = keeper->tenant.is_suspended == MESSAGE_HELD;
+    return rc;
+}
+
+/* Its state is not there, or is none that this version reads; else it cannot be read now. */
+static bool is_lost_for_good(int rc)
+{
+    return rc == -ENOENT || rc == -EPROTO;
 }
 
 /* --- when one is lost --- */
@@ -322,6 +334,7 @@ static void judge(struct keeper *keeper)
 {
     struct err err;
     uint64_t delay;
+    int rc;
 
     if (keeper->is_observed) {
         end(keeper, 0);
@@ -334,7 +347,7 @@ static void judge(struct keeper *keeper)
     close_lines(keeper);
     if (!keeper_has_name(keeper)) {
         /* Its supervisor has removed it: no process was left, and the name may be another's now. */
-        end(keeper, keeper->state == SNAPSHOT_STARTING ? -EIO : 0);
+        keeper_end(keeper);
         return;
     }
     if (keeper->state == SNAPSHOT_STARTING && keeper->failures) {
@@ -342,9 +355,13 @@ static void judge(struct keeper *keeper)
         end(keeper, -EIO);
         return;
     }
-    if (load_state(keeper, &err) < 0) {
+    rc = load_state(keeper, &err);
+    if (rc < 0) {
         log_error("tenant '%s': %s", keeper->tenant.name, err.text);
-        end(keeper, 0);
+        if (is_lost_for_good(rc))
+            end(keeper, 0);
+        else
+            keeper_judge_soon(keeper, FAILING_MS);
         return;
     }
     if (keeper->lock_fd < 0 && !claim_lost(keeper))
@@ -462,13 +479,14 @@ int keeper_take_over(struct keeper **ret_keeper, const struct keeper_config *con
     if (!keeper)
         return err_set(err, ENOMEM, "take over tenant '%s'", name);
     rc = load_state(keeper, err);
-    if (rc < 0) {
+    if (is_lost_for_good(rc)) {
         keeper_free(keeper);
         return rc;
     }
     keeper->state = SNAPSHOT_ORPHANED; /* until it answers */
     keeper->is_successor = true;
-    if (open_lines(keeper) < 0)
+    keeper->is_inherited = true;
+    if (rc < 0 || open_lines(keeper) < 0)
         keeper_judge_soon(keeper, 0);
     *ret_keeper = keeper;
     return 0;
@@ -490,6 +508,11 @@ int keeper_observe(struct keeper **ret_keeper, const struct keeper_config *confi
     }
     *ret_keeper = keeper;
     return 0;
+}
+
+void keeper_end(struct keeper *keeper)
+{
+    end(keeper, keeper->state == SNAPSHOT_STARTING ? -EIO : 0);
 }
 
 void keeper_free(struct keeper *keeper)

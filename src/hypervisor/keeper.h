@@ -43,9 +43,12 @@ struct keeper {
     const struct keeper_config *config;
     struct tenant tenant; /* as it was made, or as its state file said; the limits in force */
     struct promise promise;
+    uint64_t excused_ns; /* silence before this was ours, who did not listen */
     enum snapshot_state state;
     bool has_status, is_child, is_gone;
     bool is_observed;     /* somebody else's: looked at, and nothing is done to it */
+    bool is_inherited;    /* made under a former daemon */
+    bool is_held;         /* an operator has suspended it, or has asked for that */
     bool is_successor;    /* the next supervisor finds what a former one has left */
     uv_process_t process; /* while is_child */
     uv_timer_t retry;
@@ -88,6 +91,9 @@ int keeper_observe(struct keeper **ret_keeper, const struct keeper_config *confi
 
 /* Has it found out a little later what has become of its supervisor, and do what follows. */
 void keeper_judge_soon(struct keeper *keeper, uint64_t delay_ms);
+
+/* It has lost its name, and is to end before another has it: calls on_end(), which frees it. */
+void keeper_end(struct keeper *keeper);
 
 /* The tenant and its supervisor stay as they are. */
 void keeper_free(struct keeper *keeper);

@@ -49,3 +49,6 @@ int talk_watch(struct talk *talk) MUST_CHECK;
  * answered with -ETIMEDOUT. Returns whether that was so.
  */
 bool talk_expire(struct talk *talk, uint64_t now_ns);
+
+/* We did not listen until now: the question that waits has its time again. */
+void talk_excuse(struct talk *talk, uint64_t now_ns);

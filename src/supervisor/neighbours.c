@@ -8,13 +8,16 @@
 /* Facts older than this are of a supervisor that is stopped: its tenant runs free (DESIGN 6). */
 #define FACTS_MAX_AGE_NS NS_PER_SEC
 
-/* FNV-1a of the name: every planner orders the tenants alike. */
-static uint64_t make_key(const char *name)
+/*
+ * FNV-1a of the name: every planner orders the tenants alike. A peer's name may have no end, or
+ * have it no more at the next look.
+ */
+static uint64_t make_key(const struct region_control *control)
 {
     uint64_t hash = UINT64_C(14695981039346656037);
 
-    for (; *name; name++)
-        hash = (hash ^ (unsigned char)*name) * UINT64_C(1099511628211);
+    for (size_t i = 0; i < sizeof(control->name) && control->name[i]; i++)
+        hash = (hash ^ (unsigned char)control->name[i]) * UINT64_C(1099511628211);
     return hash;
 }
 
@@ -43,7 +46,7 @@ static bool read_peer(struct slices_tenant *tenant, const struct region_control 
     if (!gpu || !gpu->is_allowed || !region_read_facts(gpu, &facts) || !facts.group_count)
         return false;
     *tenant = (struct slices_tenant){
-        .key = make_key(peer->name),
+        .key = make_key(peer),
         .cap_milli_percent = bound(facts.cap_milli_percent, 1, SLICES_NO_CAP),
         .weight = bound(facts.weight, 1, 1000),
         .priority = (enum slices_priority)bound(facts.priority, SLICES_LOW, SLICES_HIGH),
@@ -60,12 +63,12 @@ bool neighbours_plan(struct slices_plan *ret_plan, const struct governor *govern
 {
     const char *uuid = governor->control->gpus[governor->slot].uuid;
     struct slices_tenant tenants[SLICES_TENANTS_MAX] = {{
-        .key = make_key(governor->control->name),
+        .key = make_key(governor->control),
         .cap_milli_percent = bound(input->quota.cap_milli_percent, 1, SLICES_NO_CAP),
         .weight = bound(input->quota.weight, 1, 1000),
         .priority = (enum slices_priority)input->quota.priority,
         .busy_group_count = governor->census.busy_group_count,
-        .is_active = governor->census.active_until_ns > now_ns,
+        .is_active = governor_is_active(governor, now_ns),
     }};
     struct slices_plan plans[SLICES_TENANTS_MAX];
     bool has_active_peer = false;

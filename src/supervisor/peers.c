@@ -67,8 +67,10 @@ static int take_page(struct peer *peer, int fd)
     if (rc < 0)
         return rc;
     rc = region_check_control(memory, &err);
-    if (!rc)
+    if (!rc) {
         rc = controller_add_peer(peer->peers->controller, memory);
+        rc = rc < 0 ? err_set(&err, -rc, "plan with it") : 0;
+    }
     if (rc < 0) {
         log_debug("tenant '%s': %s", peer->name, err.text);
         shm_unmap(memory, sizeof(*peer->control));

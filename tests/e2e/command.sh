@@ -46,6 +46,12 @@ is "where SIGCHLD is ignored its end is seen, and it is ignored for the command"
 timeout -k 1 5 env --ignore-signal=CHLD vgpu sim -- true
 is "vgpu sim sees the end of its command there, too" $? 0
 
+for words in --version --help 'run --help' 'ps --json' 'top --once'; do
+    # shellcheck disable=SC2086 # words
+    vgpu $words >/dev/full 2>"$TMP/err"
+    is "vgpu $words onto a full disk fails" "$? $(wc -l <"$TMP/err") $(grep -c 'no space left' "$TMP/err")" '1 1 1'
+done
+
 # --- signals that a process sends ---
 
 cat >"$TMP/counter" <<'END'

@@ -106,5 +106,13 @@ else
     skip "who gets no directory by that"
 fi
 
+serve "$head$end"
+VGPU_API_SOCKET=$API vgpu events --samples 0.25 >"$TMP/out" 2>&1 &
+PIDS="$PIDS $!"
+ok "samples are asked for, as often as the API takes" wait_for 10 grep -q 'samples_hz=0.250 HTTP' "$API.requests"
+kill $!
+for hz in 0.09 10.1 x -1; do
+    is "--samples $hz is refused" "$(vgpu events --samples "$hz" >/dev/null 2>&1; echo $?)" 2
+done
 is "samples have a frequency" "$(vgpu events --samples 0 >/dev/null 2>&1; echo $?)" 2
 done_testing

@@ -72,6 +72,8 @@ is "so are labels of pods, which nobody tells us of" "$($D --check-config --conf
 is "of another program's filter a warning tells" "$(RUST_LOG='hyper,debug' $D --check-config 2>&1)" \
     "vgpu: variable RUST_LOG: levels of the log that are not understood are left out: hyper
 the configuration is good"
+is "nor has what Kubernetes alone needs, unless it is there for others" \
+    "$(KUBECONFIG=/k $D --check-config --config "$F" --k8s-namespace n | grep effect | grep -vc metrics_extra)" 1
 ok "the example is good" $D --config "$ROOT/deploy/vgpu-hypervisor.yaml" --check-config
 
 # --- what is refused ---
@@ -117,7 +119,22 @@ mkdir "$TMP/bin"
 cp "$VGPU_STAGE/bin/vgpu-hypervisor" "$TMP/bin"
 printf '#!/bin/sh\necho "$@"\n' >"$TMP/bin/vgpu"
 chmod +x "$TMP/bin/vgpu"
-is "tui is 'vgpu top' of the vgpu beside it" "$("$TMP/bin/vgpu-hypervisor" tui)" top
+tui() { "$TMP/bin/vgpu-hypervisor" tui "$@" 2>&1; }
+is "tui is 'vgpu top' of the vgpu beside it" "$(tui)" "top --interval 1"
+is "its refresh interval is top's, in seconds" "$(tui --refresh-interval 3) $(tui --refresh-interval=60)" \
+    "top --interval 3 top --interval 60"
+is "other options of the former tui are said to have no effect" "$(tui --glob '/x/*' --log-path=/l --refresh-interval 2)" \
+    "vgpu: tui: '--glob' has no effect: 'vgpu top' asks the tenants and keeps no log
+vgpu: tui: '--log-path' has no effect: 'vgpu top' asks the tenants and keeps no log
+top --interval 2"
+for words in --colour '--refresh-interval 0' '--refresh-interval x' --glob '--globe x' top; do
+    # shellcheck disable=SC2086 # words
+    is "tui $words is refused" "$(tui $words >"$TMP/out"; echo "$? $(wc -l <"$TMP/out")")" "2 1"
+done
+for name in tui mount-shm show-shm; do
+    is "$name --help is its own" "$($D $name --help | head -n 1 | cut -d ' ' -f 1-3)" "usage: vgpu-hypervisor $name"
+    is "and a success" "$($D $name -h >/dev/null; echo $?)" 0
+done
 
 # --- manuals and unit ---
 

@@ -63,6 +63,25 @@ ok "a bad one is refused with its place, and the nearest key" wait_for 10 in_log
 ok "the daemon goes on" wait_for 10 was_told '^READY=1$' 3
 cp "$TMP/good.yaml" "$F"
 
+# --- vgpu reload ---
+
+vgpu reload >"$TMP/out" 2>"$TMP/err"
+is "vgpu reload does the same, and says nothing" "$? $(cat "$TMP/out" "$TMP/err")" "0 "
+ok "the manager is told again" was_told '^READY=1$' 4
+printf 'queue_secnds: 1\n' >>"$F"
+vgpu reload >"$TMP/out" 2>"$TMP/err"
+is "a bad configuration is refused to who asked, with its place" "$? $(cat "$TMP/out" "$TMP/err")" \
+    "1 vgpu: reload: $F:5:1: there is no option 'queue_secnds'; is 'queue_seconds' meant?"
+cp "$TMP/good.yaml" "$F"
+ok "the daemon goes on, and takes a good one" vgpu reload
+if [ "$(id -u)" = 0 ] && setpriv --reuid 65534 --regid 65534 --clear-groups -- test -x "$VGPU_STAGE/bin/vgpu"; then
+    chmod 0711 "$TMP"
+    setpriv --reuid 65534 --regid 65534 --clear-groups -- vgpu reload >"$TMP/out" 2>"$TMP/err"
+    is "another user may not" "$? $(wc -l <"$TMP/err") $(grep -c '^vgpu: reload: ' "$TMP/err")" "1 1 1"
+else
+    skip "another user may not"
+fi
+
 mv "$L" "$L.moved"
 kill -HUP "$PID_daemon"
 ok "a log that somebody moved is begun anew" wait_for 10 test -s "$L"
@@ -70,6 +89,9 @@ ok "a log that somebody moved is begun anew" wait_for 10 test -s "$L"
 kill -TERM "$PID_daemon"
 wait "$PID_daemon"
 is "SIGTERM ends it with success" "$?" 0
+vgpu reload >"$TMP/out" 2>"$TMP/err"
+is "without a daemon vgpu reload fails" "$? $(cat "$TMP/out" "$TMP/err")" \
+    "1 vgpu: reload: there is no daemon (vgpu-hypervisor) on this machine"
 is "nothing was said on its stderr" "$(cat "$TMP/daemon.err")" ""
 ok "the manager is told that it stops" was_told '^STOPPING=1$' 1
 

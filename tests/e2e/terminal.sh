@@ -87,6 +87,35 @@ type_keys 'echo status''=$?\n'
 ok "which ends it as it likes" wait_for 5 appears status=5
 ok "the tenant is gone with it" wait_for 5 is_no_tenant t
 
+# A program that catches Ctrl-Z, to put the terminal in order, and then stops itself by what cannot be caught.
+cat >"$TMP/editor" <<'END'
+import os, signal, sys
+signal.signal(signal.SIGTSTP, lambda *_: os.kill(os.getpid(), signal.SIGSTOP))
+with open(sys.argv[1], 'w') as file:
+    print(os.getpid(), file=file)
+while True:
+    signal.pause()
+END
+type_keys "vgpu run --name t -- python3 $TMP/editor $TMP/editor.pid\n"
+ok "a command that stops itself with SIGSTOP at Ctrl-Z" wait_for 10 test -s "$TMP/editor.pid"
+pid=$(cat "$TMP/editor.pid")
+front=$(ps -o ppid= -p "$pid" | xargs)
+for round in 1 2; do
+    type_keys '\032'
+    ok "takes its front along ($round)" wait_for 5 has_state "$front" T
+    type_keys "echo shell-is-back''-$round\n"
+    ok "and the shell goes on ($round)" wait_for 5 appears "shell-is-back-$round"
+    type_keys 'fg\n'
+    ok "fg continues both ($round)" wait_for 5 is_back
+done
+kill -STOP "$pid"
+wait_for 5 has_state "$pid" T
+ok "one that somebody else stopped does not" has_state "$front" S
+kill -CONT "$pid"
+type_keys '\003'
+ok "Ctrl-C ends it" wait_for 5 is_gone "$pid"
+wait_for 5 is_no_tenant t
+
 # One that does not: the second finds nobody.
 type_keys "vgpu run --name t -- sh -c 'echo sleep''ing; exec sleep 60'; echo status=\$?-\n"
 ok "a command that does not" wait_for 10 appears sleeping

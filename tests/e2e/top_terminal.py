@@ -121,17 +121,36 @@ class Screen:
                 self.grid.append([' '] * self.columns)
 
 
+# As a shell starts it: in a process group of its own, whose parent in the session could continue it.
+JOB = """
+import os, signal, sys
+signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+child = os.fork()
+if not child:
+    os.setpgid(0, 0)
+    os.tcsetpgrp(0, os.getpid())
+    signal.signal(signal.SIGTTOU, signal.SIG_DFL)
+    os.execvp(sys.argv[1], sys.argv[1:])
+status = os.waitpid(child, 0)[1]
+if os.WIFSIGNALED(status):
+    signal.signal(os.WTERMSIG(status), signal.SIG_DFL)
+    os.kill(os.getpid(), os.WTERMSIG(status))
+sys.exit(os.WEXITSTATUS(status))
+"""
+
+
 class Top:
     """`vgpu top` with a terminal that this process holds the other end of."""
 
-    def __init__(self, *options, rows=24, columns=80, **environment):
+    def __init__(self, *options, rows=24, columns=80, as_job=False, **environment):
         self.master, self.slave = pty.openpty()
         self.screen = Screen(rows, columns)
         fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack('HHHH', rows, columns, 0, 0))
         self.before = termios.tcgetattr(self.slave)
         self.bytes = b''
+        self.as_job = as_job
         self.process = subprocess.Popen(
-            ['vgpu', 'top', *options], stdin=self.slave, stdout=self.slave, stderr=self.slave,
+            [*([sys.executable, '-c', JOB] if as_job else []), 'vgpu', 'top', *options], stdin=self.slave, stdout=self.slave, stderr=self.slave,
             start_new_session=True, env={**os.environ, 'TERM': 'linux', **environment},
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
 
@@ -178,8 +197,16 @@ class Top:
             return None
         return self.process.returncode
 
+    def pid(self):
+        """Of `vgpu top` itself."""
+        pid = self.process.pid
+        if self.as_job:
+            with open(f'/proc/{pid}/task/{pid}/children', encoding='ascii') as file:
+                pid = int(file.read())
+        return pid
+
     def state(self):
-        with open(f'/proc/{self.process.pid}/stat', encoding='ascii') as file:
+        with open(f'/proc/{self.pid()}/stat', encoding='ascii') as file:
             return file.read().rsplit(')', 1)[1].split()[0]
 
     def comes_to_state(self, state, seconds=10):
@@ -304,19 +331,28 @@ def signals():
         ok(f'{number.name}: ends it as itself', top.wait() == -number)
         ok(f'{number.name}: the terminal is as it was', top.is_restored())
         top.close()
-    top = Top()
+    top = Top(as_job=True)
     top.shows('busy +running')
     top.press('\x1a')
     ok('Ctrl-Z stops it', top.comes_to_state('T'))
     ok('with the terminal as it was', comes_true(lambda: top.read(0.02) == b'' and top.is_restored()))
     top.bytes = b''
     top.screen.resize(24, 80)
-    top.process.send_signal(signal.SIGCONT)
+    os.kill(top.pid(), signal.SIGCONT)
     ok('it comes back whole', top.shows('busy +running') and top.shows('q quit'))
     ok('and takes the terminal again', not termios.tcgetattr(top.slave)[3] & termios.ICANON)
     top.press('\x03')
     ok('Ctrl-C ends it', top.wait() == -signal.SIGINT)
     ok('the terminal is as it was', top.is_restored())
+    top.close()
+    # Its parent is in another session: nobody could continue it.
+    top = Top()
+    top.shows('busy +running')
+    top.press('\x1a?')
+    ok('without a shell Ctrl-Z does nothing', top.shows('Any key leaves'))
+    ok('and it has the terminal', not termios.tcgetattr(top.slave)[3] & termios.ICANON)
+    top.press('xq')
+    ok('and ends as ever', top.wait() == 0)
     top.close()
 
 

@@ -116,9 +116,13 @@ TEST(the_variables_of_existing_deployments_are_read)
     CHECK(config.detect_in_used_gpus);
     CHECK_EQ(config.erl_update_interval_ms, 50);
     CHECK(!config.enable_log);
+    /* KUBECONFIG is not among them: it is there for others. */
     CHECK_EQ(config_without_effect(&config), UINT64_C(1) << CONFIG_erl_update_interval_ms |
                                                  UINT64_C(1) << CONFIG_scheduling_config |
-                                                 UINT64_C(1) << CONFIG_metrics_extra_labels);
+                                                 UINT64_C(1) << CONFIG_metrics_extra_labels |
+                                                 UINT64_C(1) << CONFIG_detect_in_used_gpus |
+                                                 UINT64_C(1) << CONFIG_device_plugin_resource_name |
+                                                 UINT64_C(1) << CONFIG_nvidia_dev_root);
 }
 
 /* They are set for programs whose filters can do more; our own variable has to be right. */
@@ -135,6 +139,18 @@ TEST(levels_in_other_programs_variables_are_read_as_far_as_they_are_understood)
     CHECK_STR_EQ(config.log_level, "");
     CHECK_EQ(setenv("VGPU_LOG", "hyper", 1), 0);
     CHECK_EQ(LOAD("", &err), -EINVAL);
+}
+
+TEST(what_kubernetes_alone_needs_has_no_effect_and_is_told_of)
+{
+    char flag[] = "--k8s-namespace=n";
+    struct err err = {0};
+
+    clear_environment();
+    CHECK_OK(LOAD("kubeconfig: /k\nkubelet_socket_path: /s", &err, flag, ), &err);
+    CHECK_EQ(config_without_effect(&config), UINT64_C(1) << CONFIG_kubeconfig |
+                                                 UINT64_C(1) << CONFIG_kubelet_socket_path |
+                                                 UINT64_C(1) << CONFIG_k8s_namespace);
 }
 
 TEST(a_mistake_anywhere_leaves_the_configuration_as_it_was)

@@ -377,30 +377,6 @@ TEST(what_only_a_supervisor_says_and_a_name_that_is_none_end_it_too)
     node_world_stop();
 }
 
-TEST(descriptors_that_nobody_asked_for_are_closed)
-{
-    uint32_t before;
-
-    start("answer");
-    check_service();
-    run_for_ms(5);
-    before = node_world_count_fds();
-    for (int i = 0; i < 50; i++) {
-        struct message_header list;
-        int fd = dial();
-
-        message_init(&list, MESSAGE_LIST, sizeof(list));
-        CHECK_EQ(sock_send(fd, &list, sizeof(list), (int[]){fd, fd, fd}, 3), 0);
-        CHECK_EQ(receive_reply(fd), 0);
-        CHECK_EQ(sock_send(fd, "x", i % 2, (int[]){fd, fd}, 2), 0);
-        CHECK_EQ(receive(fd), 0);
-        close(fd);
-    }
-    run_for_ms(5);
-    CHECK_EQ(node_world_count_fds(), before);
-    node_world_stop();
-}
-
 TEST(a_front_of_a_tenant_that_is_refused_is_closed)
 {
     struct message_create message;

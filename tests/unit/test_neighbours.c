@@ -188,6 +188,22 @@ TEST(names_without_an_end_are_read_within_their_bounds)
     (void)munmap(memory, 2 * size);
 }
 
+TEST(what_lies_behind_a_name_without_an_end_is_no_part_of_it)
+{
+    struct slices_plan first;
+
+    start(30000, 1);
+    fill_page(&at.pages[0], "peer", 20000, 1); /* capped: whose phase is first goes by the names */
+    memset(at.pages[0].name, 'x', sizeof(at.pages[0].name));
+    (void)plan();
+    first = at.plan;
+    for (uint32_t i = 1; i <= 64; i++) {
+        store_relaxed(&at.pages[0].on_loss, i * 0x01010101);
+        (void)plan();
+        CHECK_EQ(memcmp(&at.plan, &first, sizeof(first)), 0);
+    }
+}
+
 TEST(more_peers_than_a_plan_holds_are_no_harm)
 {
     start(30000, GOVERNOR_PEERS_MAX);

@@ -1,6 +1,7 @@
 #include "tests/harness.h"
 
 #include "cli/node_client.h"
+#include "utils/clock.h"
 #include "utils/sock.h"
 #include "utils/str.h"
 
@@ -15,15 +16,25 @@
 #include <unistd.h>
 
 /*
- * What is tested remembers for its process's life whether the daemon is silent: each test is a
- * process of its own, with a daemon in another.
+ * What is tested remembers for a while whether the daemon is silent: each test is a process of its
+ * own, with a daemon in another.
  */
 static struct {
     char folder[32], path[64];
     int listen_fd;
     pid_t daemon;
     int names;
+    uint32_t question; /* the daemon's: the message that came */
+    uint64_t later_ns; /* of the asking process: how far its clock goes before */
 } at;
+
+uint64_t __real_clock_now_ns(void);
+uint64_t __wrap_clock_now_ns(void);
+
+uint64_t __wrap_clock_now_ns(void)
+{
+    return __real_clock_now_ns() + at.later_ns;
+}
 
 typedef void daemon_part(int fd);
 
@@ -44,7 +55,10 @@ static void reply(int fd, int status, const char *text)
 /* Waits for a question, and answers with `part`; for each connection. */
 static void serve(daemon_part *part)
 {
-    char message[MESSAGE_SIZE_MAX];
+    union {
+        struct message_header header;
+        char bytes[MESSAGE_SIZE_MAX];
+    } message;
 
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     for (;;) {
@@ -52,9 +66,11 @@ static void serve(daemon_part *part)
 
         while (fd < 0)
             fd = accept(at.listen_fd, NULL, NULL); /* non-blocking: it comes in a moment */
-        if (sock_receive(fd, message, sizeof(message), NULL, -1) > 0)
+        if (sock_receive(fd, &message, sizeof(message), NULL, -1) > 0) {
+            at.question = message.header.type;
             part(fd);
-        (void)!sock_receive(fd, message, sizeof(message), NULL, -1); /* until it goes */
+        }
+        (void)!sock_receive(fd, &message, sizeof(message), NULL, -1); /* until it goes */
         (void)close(fd);
     }
 }
@@ -256,10 +272,32 @@ static int ask_twice(void)
     return select_one() == -EAGAIN ? list() : -EFAULT;
 }
 
-TEST(a_daemon_that_is_silent_is_not_there_for_the_rest_of_the_process)
+TEST(a_daemon_that_is_silent_is_not_there_at_first)
 {
     start(say_nothing);
     CHECK_EQ(in_child(ask_twice), -ENOENT);
+    stop();
+}
+
+/* It says nothing to SELECT, and answers a list. */
+static void hear_lists_alone(int fd)
+{
+    if (at.question != MESSAGE_SELECT)
+        name_two(fd);
+}
+
+static int ask_later(void)
+{
+    if (ask_twice() != -ENOENT)
+        return -EFAULT;
+    at.later_ns = 5 * NS_PER_SEC;
+    return list();
+}
+
+TEST(and_is_asked_again_after_some_seconds)
+{
+    start(hear_lists_alone);
+    CHECK_EQ(in_child(ask_later), -2);
     stop();
 }
 

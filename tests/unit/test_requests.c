@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -436,6 +437,46 @@ TEST(a_tenant_is_suspended_and_resumed)
     node_world_stop();
 }
 
+static struct request somebody_resumes(void)
+{
+    struct request request = somebody_s(REQUEST_CHANGE, "s");
+
+    request.limits = (struct message_set){.fields = MESSAGE_SET_SUSPENDED, .gpu_mask = UINT32_MAX};
+    return request;
+}
+
+TEST(what_an_operator_has_suspended_its_user_does_not_resume)
+{
+    struct request suspend, again, resume;
+    struct err err;
+
+    start("answer");
+    CHECK_EQ(create_for_somebody("s", GIB), 0);
+    suspend = node_world_request(REQUEST_SUSPEND, "s");
+    node_world_post(&suspend);
+    resume = somebody_resumes(); /* at once, before its supervisor knows */
+    CHECK_EQ(node_world_do(&resume), -EPERM);
+    CHECK(strstr(resume.words, "operator"));
+    CHECK(becomes("s", "suspended"));
+    again = somebody_s(REQUEST_SUSPEND, "s"); /* which makes it no user's */
+    CHECK_EQ(node_world_do(&again), 0);
+    node_world_end_node(); /* a new daemon knows it, too */
+    CHECK_OK(node_new(&world->node, &world->config, &err), &err);
+    CHECK(becomes("s", "suspended"));
+    resume = somebody_s(REQUEST_RESUME, "s");
+    CHECK_EQ(node_world_do(&resume), -EPERM);
+    resume = node_world_request(REQUEST_RESUME, "s");
+    CHECK_EQ(node_world_do(&resume), 0);
+    CHECK(becomes("s", "running"));
+    again = somebody_s(REQUEST_SUSPEND, "s"); /* its own: it resumes it */
+    CHECK_EQ(node_world_do(&again), 0);
+    CHECK(becomes("s", "suspended"));
+    resume = somebody_resumes();
+    CHECK_EQ(node_world_do(&resume), 0);
+    CHECK(becomes("s", "running"));
+    node_world_stop();
+}
+
 static bool has_none(void *context)
 {
     (void)context;
@@ -558,6 +599,88 @@ TEST(any_thread_may_ask)
     node_world_stop();
 }
 
+/* --- what is told of it --- */
+
+/* How many events of a kind there are of this daemon. */
+static uint32_t count_events(enum event_kind kind)
+{
+    static struct event events[EVENT_LOG_LENGTH];
+    struct event_log *log = node_backend(world->node)->events;
+    int count = event_log_read(log, event_log_before(log), events, EVENT_LOG_LENGTH);
+    uint32_t found = 0;
+
+    for (int i = 0; i < count; i++)
+        found += events[i].kind == kind;
+    return found;
+}
+
+static bool has_told(void *context)
+{
+    return count_events(*(const enum event_kind *)context) > 0;
+}
+
+TEST(another_supervisor_is_told_and_a_tenant_that_was_there_is_none_that_is_made)
+{
+    enum event_kind started = EVENT_SUPERVISOR_STARTED;
+    struct err err;
+
+    start("answer");
+    CHECK_EQ(create("a", GIB), 0);
+    CHECK_EQ(count_events(EVENT_TENANT_CREATED), 1);
+    CHECK_EQ(count_events(EVENT_SUPERVISOR_STARTED), 0);
+    CHECK_EQ(kill(node_find(world->node, "a")->process.pid, SIGKILL), 0);
+    CHECK(node_world_wait_for(has_told, &started));
+    CHECK_EQ(count_events(EVENT_TENANT_CREATED), 1);
+    node_world_end_node();
+    CHECK_OK(node_new(&world->node, &world->config, &err), &err);
+    CHECK(becomes("a", "running"));
+    CHECK_EQ(count_events(EVENT_TENANT_CREATED), 0);
+    CHECK_EQ(count_events(EVENT_SUPERVISOR_STARTED), 0);
+    node_configure(world->node, &world->config);
+    CHECK_EQ(count_events(EVENT_CONFIGURATION_LOADED), 1);
+    node_world_stop();
+}
+
+TEST(a_user_s_refusals_are_told_so_often_and_no_more)
+{
+    start("answer");
+    CHECK_EQ(create("a", 50 * GIB), 0);
+    for (int i = 0; i < 50; i++)
+        CHECK_EQ(create_for_somebody("b", 50 * GIB), -ENOSPC);
+    CHECK_EQ(count_events(EVENT_TENANT_REFUSED), 20);
+    CHECK_EQ(create("b", 50 * GIB), -ENOSPC); /* another's */
+    CHECK_EQ(count_events(EVENT_TENANT_REFUSED), 21);
+    world->node->refusals.users[0].since_ns -= 61 * NS_PER_SEC;
+    requests_look(world->node);
+    CHECK_EQ(count_events(EVENT_TENANT_REFUSED), 22);
+    node_world_stop();
+}
+
+static void spoil_state(const char *name)
+{
+    char path[RUNTIME_PATH_MAX];
+    struct tenant tenant;
+
+    CHECK_EQ(runtime_path(&world->node->runtime, name, "state", path, NULL), 0);
+    CHECK_EQ(tenant_load(&tenant, path, NULL), 0);
+    tenant.version++;
+    CHECK_EQ(tenant_save(&tenant, path, NULL), 0);
+}
+
+TEST(a_tenant_of_another_version_is_let_be_and_told)
+{
+    struct err err;
+
+    start("answer");
+    CHECK_EQ(create("a", GIB), 0);
+    spoil_state("a");
+    node_world_end_node();
+    CHECK_OK(node_new(&world->node, &world->config, &err), &err);
+    CHECK(list_is_empty(&world->node->keepers));
+    CHECK_EQ(count_events(EVENT_TENANT_REFUSED), 1);
+    node_world_stop();
+}
+
 /* --- after a former daemon --- */
 
 TEST(a_new_daemon_takes_over_what_it_finds)
@@ -570,6 +693,24 @@ TEST(a_new_daemon_takes_over_what_it_finds)
     CHECK_OK(node_new(&world->node, &world->config, &err), &err);
     CHECK_EQ(create("b", 50 * GIB), -ENOSPC); /* what was promised is promised */
     CHECK(becomes("a", "running"));
+    node_world_stop();
+}
+
+TEST(a_name_that_comes_free_has_one_keeper)
+{
+    const struct keeper *keeper;
+    struct err err;
+
+    start("answer");
+    CHECK_EQ(create("a", 50 * GIB), 0);
+    node_world_end_node();
+    CHECK_OK(node_new(&world->node, &world->config, &err), &err);
+    keeper = node_find(world->node, "a");
+    CHECK(keeper && keeper->lock_fd < 0);
+    runtime_remove(&world->node->runtime, "a"); /* as its supervisor does in the end */
+    CHECK_EQ(create("a", 60 * GIB), 0);
+    CHECK(world->node->keepers.next == world->node->keepers.previous);
+    CHECK(node_find(world->node, "a")->is_child);
     node_world_stop();
 }
 

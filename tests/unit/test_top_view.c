@@ -306,6 +306,13 @@ TEST(suspending_is_asked_for_twice)
     CHECK_EQ(action.kind, TOP_SEND);
     CHECK_EQ(action.set.is_suspended, 0);
     press('z');
+    at.tenants[1].status.tenant.state = MESSAGE_RUNNING; /* somebody else was faster */
+    fake_refresh(&at.model, at.tenants, TENANTS);
+    top_view_arrange(&at.view, &at.model);
+    action = press('y');
+    CHECK_EQ(action.kind, TOP_SEND);
+    CHECK_EQ(action.set.is_suspended, 0); /* what was asked for, and not the contrary */
+    press('z');
     fake_refresh(&at.model, NULL, 0);
     CHECK_EQ(press('y').kind, TOP_NOTHING); /* it has gone meanwhile */
     end();
