@@ -176,9 +176,9 @@ static void print_tokens(FILE *file)
         "A token has 16 to 512 characters of [A\\-Za\\-z0\\-9._~+/=\\-], as \\fBopenssl rand "
         "\\-hex 32\\fR makes it. Who shows it (Authorization: Bearer \\fITOKEN\\fR) may, as "
         "\\fBoperator\\fR, all; as \\fBreader\\fR, read; as \\fBpod\\fR, what the former HTTP API "
-        "has for that pod. After \\fBexpires\\fR, a time in UTC, it is refused. The file belongs to "
-        "root or to the daemon's user and is closed to group and others (\\fBchmod 600\\fR), else "
-        "it is not read. A reload reads it again; where it is bad the old tokens stay.\n",
+        "has for that pod. After \\fBexpires\\fR, a time in UTC, it is refused. The file belongs "
+        "to root or to the daemon's user and is closed to group and others (\\fBchmod 600\\fR), "
+        "else it is not read. A reload reads it again; where it is bad the old tokens stay.\n",
         file);
 }
 

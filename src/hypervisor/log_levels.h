@@ -36,8 +36,8 @@ struct log_levels {
 int log_levels_parse(struct log_levels *ret_levels, const char *text, struct err *err) MUST_CHECK;
 
 /*
- * Takes out of the text what log_levels_parse() would refuse, and adds it, parts with blanks between
- * them. For filters of other programs, as `hypervisor=debug,[span{a=1}]=trace`.
+ * Takes out of the text what log_levels_parse() would refuse, and adds it, parts with blanks
+ * between them. For filters of other programs, as `hypervisor=debug,[span{a=1}]=trace`.
  */
 void log_levels_drop_unknown(char *text, struct str *ret_dropped);
 

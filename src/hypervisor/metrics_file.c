@@ -19,6 +19,7 @@
 #define MS_PER_DAY UINT64_C(86400000)
 #define DATE_SIZE  sizeof("2026-01-31")
 #define FILE_MODE  0644
+#define OPEN_FLAGS (O_WRONLY | O_APPEND | O_NOFOLLOW | O_NONBLOCK)
 
 struct metrics_file {
     char directory[PATH_MAX];
@@ -114,11 +115,10 @@ static void remove_old(const struct metrics_file *file)
  */
 static int open_or_make(const char *path)
 {
-    const int flags = O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
-    int fd = open(path, flags | O_CREAT | O_EXCL, FILE_MODE);
+    int fd = open(path, OPEN_FLAGS | O_CREAT | O_EXCL | O_CLOEXEC, FILE_MODE);
 
     if (fd < 0)
-        return errno == EEXIST ? open(path, flags) : -1;
+        return errno == EEXIST ? open(path, OPEN_FLAGS | O_CLOEXEC) : -1;
     if (fchmod(fd, FILE_MODE) < 0)
         log_warn("metrics: '%s' cannot be opened to readers: %s", path, strerror(errno));
     return fd;

@@ -35,8 +35,8 @@ static bool is_failure(int reason)
 }
 
 /*
- * A number or a name of a user or group; -ENOENT: there is none. -EAGAIN: who knows was not there to
- * be asked.
+ * A number or a name of a user or group; -ENOENT: there is none. -EAGAIN: who knows was not there
+ * to be asked.
  */
 static int find_id(enum policy_who who, const char *name, uint32_t *ret_id)
 {

@@ -94,7 +94,8 @@ TEST(what_cannot_be_is_refused_with_its_place)
         {"metrics_extra_labels: {a: ''}", "the tag for label 'a' is no name"},
         {"metrics_extra_labels: {a: node}", "there is a tag 'node' already"},
         {"metrics_extra_labels: {a: t, b: t}", "there is a tag 't' already"},
-        {"metrics_extra_labels: {a: 0123456789012345678901234567890123456789012345678901234567890123}",
+        {"metrics_extra_labels: {a: 01234567890123456789012345678901234567890123456789012345678901"
+         "23}",
          "the label 'a' or its tag is too long"},
         {"metrics_extra_labels: {a: a, b: b, c: c, d: d, e: e, f: f, g: g, h: h, i: i, j: j, k: k, "
          "l: l, m: m}",

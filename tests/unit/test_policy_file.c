@@ -8,7 +8,7 @@
 
 static struct policy policy;
 
-/* Instead of the C library's: a directory service that is down for one name, and knows nobody of others. */
+/* The C library's: a directory service that is down for one name, and knows nobody of others. */
 int getpwnam_r(const char *name, struct passwd *user, char *buffer, size_t size,
                struct passwd **ret_user)
 {
