@@ -37,7 +37,7 @@ static json_t *gpu_to_json(const struct message_status_gpu *gpu)
         percent_or_null(gpu->cap_milli_percent == LISTING_NO_CAP ? MESSAGE_UNKNOWN
                                                                  : gpu->cap_milli_percent),
         "compute_used_percent", percent_or_null(gpu->used_milli_percent), "weight",
-        (int)gpu->weight, "priority", listing_priority_word(gpu->priority), "slice_us",
+        (int)gpu->weight, "priority", region_priority_word(gpu->priority), "slice_us",
         number_or_null(gpu->slice_us), "duty_percent", percent_or_null(gpu->duty_milli_percent));
 }
 
@@ -106,7 +106,7 @@ static void print_text(const struct listing_tenant *shown)
                percent_text(cap, sizeof(cap),
                             gpu->cap_milli_percent == LISTING_NO_CAP ? UINT64_MAX
                                                                      : gpu->cap_milli_percent),
-               gpu->weight, listing_priority_word(gpu->priority));
+               gpu->weight, region_priority_word(gpu->priority));
     }
     if (shown->is_orphan)
         printf("%-20s no supervisor: caps are lifted (vgpu run --adopt %s gives it one)\n", "",

@@ -41,11 +41,8 @@ static int read_weight(struct message_set *set, const char *text, struct err *er
 
 static int read_priority(struct message_set *set, const char *text, struct err *err)
 {
-    static const char *const names[] = {
-        [REGION_LOW] = "low", [REGION_NORMAL] = "normal", [REGION_HIGH] = "high"};
-
-    for (uint32_t i = 0; i < ARRAY_LENGTH(names); i++)
-        if (str_equals(text, names[i])) {
+    for (uint32_t i = REGION_LOW; i <= REGION_HIGH; i++)
+        if (str_equals(text, region_priority_word(i))) {
             set->priority = i;
             return 0;
         }

@@ -136,14 +136,6 @@ const char *listing_engine_word(const struct listing_tenant *tenant)
     return tenant->status.tenant.engine == REGION_ENGINE_RM ? "rm" : "memory-only";
 }
 
-const char *listing_priority_word(uint32_t priority)
-{
-    static const char *const words[] = {
-        [REGION_LOW] = "low", [REGION_NORMAL] = "normal", [REGION_HIGH] = "high"};
-
-    return words[priority < ARRAY_LENGTH(words) ? priority : REGION_NORMAL];
-}
-
 uint64_t listing_process_bytes(const struct message_status_process *process)
 {
     uint64_t sum = 0;

@@ -45,8 +45,6 @@ void listing_tenant_fini(struct listing_tenant *tenant);
 /* The words that people and JSON have for a tenant: "running", "orphaned"; "rm", "memory-only". */
 const char *listing_state_word(const struct listing_tenant *tenant);
 const char *listing_engine_word(const struct listing_tenant *tenant);
-/* "high", "normal", "low". */
-const char *listing_priority_word(uint32_t priority);
 
 /* Over all GPUs; MESSAGE_UNKNOWN where it is not known of one. */
 uint64_t listing_process_bytes(const struct message_status_process *process);

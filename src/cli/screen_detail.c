@@ -33,7 +33,7 @@ static void draw_title(struct screen_cells *cells, const struct screen_box *box,
             screen_cells_format(&pen, ", supervisor %d", tenant->supervisor_pid);
         if (tenant->share_count)
             screen_cells_format(&pen, ", priority %s, weight %u",
-                                listing_priority_word(tenant->shares[0].status.priority),
+                                region_priority_word(tenant->shares[0].status.priority),
                                 tenant->shares[0].status.weight);
         if (tenant->share_count && tenant->engine != REGION_ENGINE_RM)
             screen_cells_put(&pen, ", memory limit only (see vgpu doctor)");

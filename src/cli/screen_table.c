@@ -168,7 +168,7 @@ static const char *share_word(char word[SCREEN_WORD_MAX], const struct message_s
     case COLUMN_LIMIT:
         return screen_words_size(word, gpu->memory_limit_bytes);
     case COLUMN_PRIORITY:
-        return listing_priority_word(gpu->priority);
+        return region_priority_word(gpu->priority);
     case COLUMN_WEIGHT:
         (void)str_format(word, SCREEN_WORD_MAX, "%u", gpu->weight); /* fits */
         return word;

@@ -23,7 +23,6 @@
 #include <unistd.h>
 
 #define LOOK_NS         (40 * NS_PER_MS)
-#define LEASE_GRACE_NS  (50 * NS_PER_MS)
 #define ENABLE_AGAIN_NS (100 * NS_PER_MS)
 #define TELL_AGAIN_NS   (50 * NS_PER_MS) /* a full socket, or too many descriptors on their way */
 #define LOSS_GRACE_NS   NS_PER_SEC
@@ -145,7 +144,7 @@ static void check_lease(uint32_t slot, const struct look *look, uint64_t now_ns)
     uint64_t lease_ns = look->leases_ns[slot];
     bool is_known = guard.slots[slot].lease_ns == lease_ns;
 
-    if (!look->is_armed || !lease_ns || now_ns <= lease_ns + LEASE_GRACE_NS)
+    if (!look->is_armed || !lease_ns || now_ns <= lease_ns + REGION_LEASE_GRACE_NS)
         return;
     if (is_known && now_ns < guard.slots[slot].enabled_ns + ENABLE_AGAIN_NS)
         return;
@@ -199,8 +198,8 @@ static uint64_t next_look_ns(const struct look *look, uint64_t now_ns)
     if (look->is_armed)
         instant_ns = now_ns + LOOK_NS;
     for (uint32_t i = 0; look->is_armed && i < look->count; i++)
-        if (look->leases_ns[i] && look->leases_ns[i] + LEASE_GRACE_NS > now_ns)
-            sooner(&instant_ns, look->leases_ns[i] + LEASE_GRACE_NS);
+        if (look->leases_ns[i] && look->leases_ns[i] + REGION_LEASE_GRACE_NS > now_ns)
+            sooner(&instant_ns, look->leases_ns[i] + REGION_LEASE_GRACE_NS);
     if (guard.end_ns)
         sooner(&instant_ns, guard.end_ns);
     return instant_ns;

@@ -77,14 +77,14 @@ static int judge_compute(const struct policy_rule *rule, const struct policy_wis
 static int judge_tenant(const struct policy_rule *rule, const struct policy_wish *wish,
                         struct err *err)
 {
-    static const char *const words[] = {"low", "normal", "high"};
     uint32_t most = rule->tenants ? rule->tenants : POLICY_TENANTS_DEFAULT;
 
     if (rule->weight && wish->weight > rule->weight)
         return err_say(err, EPERM, "your tenants' weight is at most %u, not %u", rule->weight,
                        wish->weight);
     if (wish->priority > (uint32_t)rule->priority)
-        return err_say(err, EPERM, "your tenants' priority is at most %s", words[rule->priority]);
+        return err_say(err, EPERM, "your tenants' priority is at most %s",
+                       region_priority_word((uint32_t)rule->priority));
     if (wish->tenants > most)
         return err_say(err, EPERM, "you may have %u tenant%s at a time", most,
                        most == 1 ? "" : "s");

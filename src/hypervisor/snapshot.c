@@ -79,8 +79,5 @@ const char *snapshot_state_word(enum snapshot_state state)
 
 const char *snapshot_priority_word(uint32_t priority)
 {
-    static const char *const words[] = {
-        [REGION_LOW] = "low", [REGION_NORMAL] = "normal", [REGION_HIGH] = "high"};
-
-    return priority <= REGION_HIGH ? words[priority] : "unknown";
+    return region_priority_word(priority);
 }

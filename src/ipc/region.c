@@ -8,6 +8,14 @@
 #define READ_TRIES  1000
 #define FACTS_WORDS (sizeof(struct region_facts) / sizeof(uint64_t))
 
+const char *region_priority_word(uint32_t priority)
+{
+    static const char *const words[] = {
+        [REGION_LOW] = "low", [REGION_NORMAL] = "normal", [REGION_HIGH] = "high"};
+
+    return priority <= REGION_HIGH ? words[priority] : "unknown";
+}
+
 int region_check_control(const struct region_control *control, struct err *err)
 {
     if (control->magic != REGION_MAGIC)

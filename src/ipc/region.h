@@ -17,10 +17,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define REGION_MAGIC    0x75706776u /* "vgpu" */
-#define REGION_VERSION  1u
-#define REGION_GPUS_MAX 16
-#define REGION_NO_LIMIT UINT64_MAX
+#define REGION_MAGIC          0x75706776u /* "vgpu" */
+#define REGION_VERSION        1u
+#define REGION_GPUS_MAX       16
+#define REGION_LEASE_GRACE_NS UINT64_C(50000000) /* what guards wait beyond a lease */
+#define REGION_NO_LIMIT       UINT64_MAX
 
 enum region_on_loss { REGION_OPEN, REGION_CLOSED };
 enum region_priority { REGION_LOW, REGION_NORMAL, REGION_HIGH };
@@ -54,9 +55,9 @@ struct region_gpu {
     _Atomic uint64_t memory_limit_bytes; /* REGION_NO_LIMIT: none; relaxed */
     /*
      * 0 while the tenant's channels are on. Else the CLOCK_MONOTONIC instant by which the
-     * supervisor promises to have them on again; a guard enables them itself 50 ms later
-     * (docs/design/supervisor.md). Stored (release) before the first disable call, cleared after
-     * the last enable call.
+     * supervisor promises to have them on again; a guard enables them itself
+     * REGION_LEASE_GRACE_NS later (docs/design/supervisor.md). Stored (release) before the first
+     * disable call, cleared after the last enable call.
      */
     _Atomic uint64_t lease_ns;
     _Atomic uint32_t sequence;
@@ -81,6 +82,9 @@ struct region_control {
 _Static_assert(sizeof(struct region_facts) == 6 * sizeof(uint64_t), "region layout");
 _Static_assert(sizeof(struct region_gpu) == 144, "region layout");
 _Static_assert(sizeof(struct region_control) == 104 + 16 * 144, "region layout");
+
+/* Of enum region_priority: "low", "normal", "high"; "unknown" for what is none of it. */
+const char *region_priority_word(uint32_t priority);
 
 /* -EPROTO with words where magic, version, length or the number of GPUs is not ours. */
 int region_check_control(const struct region_control *control, struct err *err) MUST_CHECK;

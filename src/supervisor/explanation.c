@@ -16,11 +16,6 @@ static bool has_cap(const struct message_explained *explained)
     return explained->cap_milli_percent < WHOLE;
 }
 
-static const char *priority_word(uint32_t priority)
-{
-    return priority == REGION_HIGH ? "high" : priority == REGION_LOW ? "low" : "normal";
-}
-
 /* With as many decimals as it has, at most three: 30, 12.5. */
 static void add_decimal(struct str *text, uint64_t thousandths)
 {
@@ -297,7 +292,7 @@ static void write_neighbour(const struct message_neighbour *neighbour, struct st
     if (neighbour->used_milli_percent != NOT_KNOWN)
         (void)str_format(used, sizeof(used), "%.1f%%", neighbour->used_milli_percent / 1000.0);
     str_add(text, "%-20s %8s %8s %6u %-8s %6u %s\n", name, used, cap, neighbour->weight,
-            priority_word(neighbour->priority), neighbour->busy_group_count,
+            region_priority_word(neighbour->priority), neighbour->busy_group_count,
             neighbour->is_active ? "yes" : "no");
 }
 

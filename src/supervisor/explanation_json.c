@@ -37,11 +37,6 @@ static json_t *text_json(const char *field, size_t size)
     return json_string(copy);
 }
 
-static const char *priority_word(uint32_t priority)
-{
-    return priority == REGION_HIGH ? "high" : priority == REGION_LOW ? "low" : "normal";
-}
-
 static json_t *sentences_json(const struct message_explained *gpu)
 {
     char lines[EXPLANATION_TEXT_MAX];
@@ -67,7 +62,7 @@ static json_t *neighbour_json(const struct message_neighbour *neighbour)
     return json_pack("{s:o, s:o, s:i, s:s, s:i, s:b, s:o}", "name",
                      text_json(neighbour->name, sizeof(neighbour->name)), "compute_limit_percent",
                      cap_or_null(neighbour->cap_milli_percent), "weight", (int)neighbour->weight,
-                     "priority", priority_word(neighbour->priority), "busy_groups",
+                     "priority", region_priority_word(neighbour->priority), "busy_groups",
                      (int)neighbour->busy_group_count, "is_active", neighbour->is_active != 0,
                      "compute_used_percent", thousandths(used_milli_percent));
 }
@@ -102,7 +97,7 @@ static json_t *plan_json(const struct message_explained *gpu)
                      cap_or_null(gpu->cap_milli_percent), "compute_limit_in_force_percent",
                      cap_or_null(gpu->cap_in_force_milli_percent), "entitled_percent",
                      thousandths(has_plan ? gpu->entitled_milli_percent : MESSAGE_UNKNOWN),
-                     "weight", (int)gpu->weight, "priority", priority_word(gpu->priority),
+                     "weight", (int)gpu->weight, "priority", region_priority_word(gpu->priority),
                      "compute_used_percent", thousandths(gpu->used_milli_percent), "duty_percent",
                      thousandths(gpu->duty_milli_percent), "slice_us", count_or_null(gpu->slice_us),
                      "planned_ns", has_plan ? count_or_null(gpu->planned_ns) : json_null());

@@ -11,7 +11,6 @@
 #include <errno.h>
 
 #define LEASE_MARGIN_NS (10 * NS_PER_MS)
-#define LEASE_GRACE_NS  (50 * NS_PER_MS) /* after a lease the guards enable by themselves */
 #define LEASE_MOST_NS   (80 * NS_PER_MS) /* so that with the grace it is well below 200 ms */
 #define STORE_NS        NS_PER_MS        /* within this a lease that is stored is seen by all */
 #define SETTLE_NS       (2 * NS_PER_MS)  /* after this long a disable has had its effect */
@@ -45,7 +44,7 @@ static void extend_lease(struct governor *governor, uint64_t now_ns)
  */
 static bool may_have_run_out(uint64_t lease_ns)
 {
-    return lease_ns && clock_now_ns() + STORE_NS > lease_ns + LEASE_GRACE_NS;
+    return lease_ns && clock_now_ns() + STORE_NS > lease_ns + REGION_LEASE_GRACE_NS;
 }
 
 /* A tenant that is suspended without a cap is none of those that a plan shares the calls among. */

@@ -86,3 +86,11 @@ TEST(a_writer_that_died_halfway_does_not_hang_the_reader)
     store_relaxed(&gpu.sequence, 1);
     CHECK(!region_read_facts(&gpu, &facts));
 }
+
+TEST(a_priority_has_a_word)
+{
+    CHECK_STR_EQ(region_priority_word(REGION_LOW), "low");
+    CHECK_STR_EQ(region_priority_word(REGION_NORMAL), "normal");
+    CHECK_STR_EQ(region_priority_word(REGION_HIGH), "high");
+    CHECK_STR_EQ(region_priority_word(REGION_HIGH + 1), "unknown");
+}
