@@ -45,6 +45,8 @@ HOSTILE = {
     'a NUL in the last value': (GET + 'X: y\0z\r\n\r\n', {400}),
     'a NUL at a value\'s end': (GET + 'X: y\0\r\nY: z\r\n\r\n', {400}),
     'a NUL in a name': (GET + 'X\0X: y\r\n\r\n', {400}),
+    'a line hidden behind a NUL': (GET + '\0\0X: y\r\n\r\n', {400}),
+    'a line hidden behind a NUL, after LF alone': (GET + '\n\0X: y\r\n\r\n', {400}),
     'a NUL in the target': ('GET /healthz\0x HTTP/1.1\r\nHost: localhost\r\n\r\n', {400}),
     'a NUL in Host': ('GET /healthz HTTP/1.1\r\nHost: localhost\0.evil.example\r\n\r\n', {400}),
     'a CR alone': (GET + 'X: y\rZ: z\r\n\r\n', {400}),
