@@ -161,10 +161,7 @@ static void add_keeper(struct snapshot *snapshot, struct snapshot_tenant *shown,
     add_processes(snapshot, shown, keeper);
 }
 
-/*
- * Its name may be one of ours too: no name of a tenant has an `@`. What it says that it may have is
- * nothing that we have guaranteed.
- */
+/* What it says that it may have is nothing that we have guaranteed. */
 static void add_observed(struct snapshot *snapshot, struct snapshot_tenant *shown,
                          const struct keeper *keeper)
 {
@@ -174,8 +171,6 @@ static void add_observed(struct snapshot *snapshot, struct snapshot_tenant *show
     add_keeper(snapshot, shown, keeper);
     memcpy(snapshot->gpus, gpus, sizeof(gpus));
     shown->is_standalone = true;
-    (void)str_format(shown->name, sizeof(shown->name), "%s@%u", keeper->tenant.name,
-                     keeper->tenant.uid); /* cut at worst */
 }
 
 static int compare_names(const void *a, const void *b)
