@@ -165,23 +165,34 @@ static void add_event(void *context, const struct event *event)
 
 /* --- cards --- */
 
+/* The node's own number of a card: NVML's may be another one by now. */
+static uint32_t find_index(const struct node *node, const struct hardware_gpu *gpu, bool *ret_known)
+{
+    for (uint32_t i = 0; i < node->card_count; i++)
+        if (str_equals(node->cards[i].uuid, gpu->uuid)) {
+            *ret_known = true;
+            return node->cards[i].nvml_index;
+        }
+    *ret_known = false;
+    return gpu->nvml_index;
+}
+
 static void note_lost(struct outlook *outlook, struct node *node, uint32_t place)
 {
     const struct hardware_gpu *gpu = &outlook->reading.gpus[place];
-    bool was_lost = outlook->lost_mask >> place & 1;
+    bool was_lost = outlook->lost_mask >> place & 1, is_known;
+    uint32_t index = find_index(node, gpu, &is_known);
     char words[96];
 
-    if (gpu->nvml_index < 32)
-        node->lost_mask = (node->lost_mask & ~(1u << gpu->nvml_index)) |
-                          ((uint32_t)gpu->is_lost << gpu->nvml_index);
+    if (is_known && index < 32)
+        node->lost_mask |= (uint32_t)gpu->is_lost << index;
     if (gpu->is_lost == was_lost)
         return;
     outlook->lost_mask ^= 1u << place;
-    (void)str_format(words, sizeof(words), "GPU %u (%s) is lost", gpu->nvml_index,
-                     gpu->uuid); /* fits */
+    (void)str_format(words, sizeof(words), "GPU %u (%s) is lost", index, gpu->uuid); /* fits */
     node_set_fault(node, gpu->is_lost, "gpu", words);
     node_tell(node, gpu->is_lost ? EVENT_GPU_LOST : EVENT_GPU_BACK, NULL, "GPU %u (%s) is %s",
-              gpu->nvml_index, gpu->uuid, gpu->is_lost ? "lost" : "back");
+              index, gpu->uuid, gpu->is_lost ? "lost" : "back");
 }
 
 void outlook_look(struct outlook *outlook, struct node *node, enum config_foreign_policy policy)
@@ -191,6 +202,7 @@ void outlook_look(struct outlook *outlook, struct node *node, enum config_foreig
                    WORDS_SAMPLER);
     node_set_fault(node, outlook->reading.sequence && !outlook->reading.has_nvml, "sampler",
                    WORDS_NVML);
+    node->lost_mask = 0;
     for (uint32_t i = 0; i < outlook->reading.gpu_count; i++)
         note_lost(outlook, node, i);
     look_for_foreign(outlook, node, policy);

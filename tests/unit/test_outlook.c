@@ -120,6 +120,25 @@ static bool is_answered(void *context)
     return peer.answers >= *(const uint32_t *)context;
 }
 
+static bool is_lost(void *context)
+{
+    (void)context;
+    return world->node->lost_mask != 0;
+}
+
+TEST(a_lost_card_is_known_by_its_uuid_and_not_by_nvml_s_number)
+{
+    prepare();
+    fake_nvml.failing_device = 0; /* GPU-1, which is the node's second */
+    fake_nvml.failing = "nvmlDeviceGetMemoryInfo*";
+    fake_nvml.failure = NVML_ERROR_GPU_IS_LOST;
+    start();
+    CHECK(node_world_wait_for(is_lost, NULL));
+    run_for_ms(100);
+    CHECK_EQ(world->node->lost_mask, 1u << 1);
+    node_world_stop();
+}
+
 TEST(a_silent_socket_keeps_nobody_else_s_processes_from_being_found)
 {
     pid_t pid;
