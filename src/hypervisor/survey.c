@@ -103,7 +103,6 @@ static void add_planned(struct snapshot *snapshot, struct snapshot_tenant *shown
         share->cap_milli_percent = quota->cap_milli_percent;
         share->weight = quota->weight;
         share->priority = quota->priority;
-        share->switch_calls = share->late_looks = share->control_failures = 0;
         reserve(&snapshot->gpus[share->gpu], share);
     }
 }
@@ -147,6 +146,8 @@ static void add_keeper(struct snapshot *snapshot, struct snapshot_tenant *shown,
     shown->on_loss = keeper->tenant.on_loss;
     shown->supervisor_restarts = keeper->restarts;
     if (!keeper->has_status) {
+        shown->rm_calls = shown->rm_unparsed = SNAPSHOT_UNKNOWN;
+        shown->refusals = shown->guard_enables = SNAPSHOT_UNKNOWN;
         add_planned(snapshot, shown, &keeper->tenant);
         return;
     }
