@@ -7,6 +7,7 @@
 #include "hypervisor/user_groups.h"
 #include "hypervisor/waiting.h"
 #include "utils/clock.h"
+#include "utils/str.h"
 
 #include <errno.h>
 
@@ -30,8 +31,8 @@ static void reserve(struct admission_gpu *gpus, const struct admit *admit,
         const struct tenant_quota *quota = &both;
 
         for (uint32_t j = 0; j < admit->card_count && quota->is_allowed; j++) {
-            if (gpus[j].nvml_index != tenant->cards[i].nvml_index)
-                continue;
+            if (!str_equals(admit->cards[j].uuid, tenant->cards[i].uuid))
+                continue; /* its index was another one perhaps, when the tenant was made */
             gpus[j].tenant_count++;
             if (quota->memory_bytes != REGION_NO_LIMIT)
                 gpus[j].reserved_bytes = admission_sum(gpus[j].reserved_bytes, quota->memory_bytes);
@@ -128,7 +129,7 @@ static void sum_up(struct policy_wish_gpu *sum, const struct tenant *tenant,
     for (uint32_t i = 0; i < tenant->gpu_count; i++) {
         const struct tenant_quota *quota = &tenant->quotas[i], *soon = &promised[i];
 
-        if (!quota->is_allowed || tenant->cards[i].nvml_index != card->nvml_index)
+        if (!quota->is_allowed || !str_equals(tenant->cards[i].uuid, card->uuid))
             continue;
         /* The sum is at its end where somebody has no limit. */
         sum->memory_bytes =

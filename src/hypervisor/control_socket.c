@@ -4,6 +4,7 @@
 #include "hypervisor/node_state.h"
 #include "hypervisor/request.h"
 #include "hypervisor/requests.h"
+#include "hypervisor/standalone.h"
 #include "hypervisor/waiting.h"
 #include "ipc/message.h"
 #include "utils/clock.h"
@@ -180,6 +181,22 @@ static void on_done(struct request *request)
 
 /* --- what is asked --- */
 
+static void relay_shown(void *context, const struct message_header *message)
+{
+    send_to(context, message);
+}
+
+/* Another user's: what it has said is told, so that its supervisor can do nothing to who asks. */
+static int show_observed(struct caller *caller, const struct keeper *keeper, int type)
+{
+    if (type == MESSAGE_STATUS)
+        keeper_status_tell(&keeper->status, keeper->tenant.name, keeper->tenant.uid, relay_shown,
+                           caller);
+    else
+        reply(caller, -EPERM, "it is another user's vgpu run: it is shown, and nothing else");
+    return 0;
+}
+
 static int ask_supervisor(struct caller *caller, const void *message)
 {
     struct node *node = caller->daemon;
@@ -316,18 +333,25 @@ static int on_create(struct caller *caller, const struct message_create *create,
     return 0;
 }
 
-static int on_list(struct caller *caller)
+static void list_one(struct caller *caller, const struct keeper *keeper)
 {
     struct message_name message = {.name = ""}; /* all of it goes to whoever asks */
 
     message_init(&message, MESSAGE_NAME, sizeof(message));
+    (void)str_format(message.name, sizeof(message.name), "%s", keeper->tenant.name); /* same size */
+    send_to(caller, &message.header);
+}
+
+static int on_list(struct caller *caller)
+{
     LIST_EACH(at, &caller->daemon->keepers)
+    list_one(caller, CONTAINER_OF(at, struct keeper, node));
+    LIST_EACH(at, standalone_keepers(caller->daemon->standalone))
     {
         const struct keeper *keeper = CONTAINER_OF(at, struct keeper, node);
 
-        (void)str_format(message.name, sizeof(message.name), "%s",
-                         keeper->tenant.name); /* same size */
-        send_to(caller, &message.header);
+        if (keeper->has_status && keeper->tenant.uid != caller->peer.uid) /* who knows its own */
+            list_one(caller, keeper);
     }
     reply(caller, 0, "");
     return 0;
@@ -337,6 +361,8 @@ static int on_select(struct caller *caller, const struct message_name *message)
 {
     const struct keeper *keeper = node_find(caller->daemon, message->name);
 
+    if (!keeper)
+        keeper = standalone_find(caller->daemon->standalone, message->name);
     (void)str_format(caller->selected, sizeof(caller->selected), "%s",
                      message->name); /* same size */
     reply(caller, keeper ? 0 : -ENOENT, keeper ? "" : "there is no such tenant");
@@ -345,6 +371,11 @@ static int on_select(struct caller *caller, const struct message_name *message)
 
 static int dispatch(struct caller *caller, int type, const void *message, int *fd)
 {
+    const struct keeper *observed = standalone_find(caller->daemon->standalone, caller->selected);
+
+    if (observed && (type == MESSAGE_STATUS || type == MESSAGE_EXPLAIN || type == MESSAGE_SET ||
+                     type == MESSAGE_END))
+        return show_observed(caller, observed, type);
     switch (type) {
     case MESSAGE_CREATE:
         return on_create(caller, message, fd);

@@ -20,6 +20,8 @@
 #define SHORT_MOST    10u /* killed from outside, that many in a row */
 #define SHORT_MS      500 /* then between two starts: caps are to be back within a second */
 #define SHORT_LIFE_NS NS_PER_SEC
+#define OBSERVED_MOST 64u   /* processes that are believed of somebody else's */
+#define HEARD_MOST    1024u /* messages of an answer of somebody else's */
 
 /* --- its status --- */
 
@@ -66,6 +68,7 @@ static void complete(struct keeper *keeper)
     if (keeper->asked_ns)
         keeper->known_ns = keeper->asked_ns;
     keeper->asked_ns = 0;
+    keeper->heard = 0;
     if (keeper->is_observed)
         note_gpus(keeper);
     keeper->state = whole.tenant.state == MESSAGE_SUSPENDED ? SNAPSHOT_SUSPENDED : SNAPSHOT_RUNNING;
@@ -80,11 +83,20 @@ static void complete(struct keeper *keeper)
     keeper_status_reset(&keeper->coming);
 }
 
+/* Whether it may say something: somebody else's may not keep us busy. */
+static bool is_heard(struct keeper *keeper)
+{
+    if (!keeper->is_observed || (keeper->asked_ns && ++keeper->heard <= HEARD_MOST))
+        return true;
+    keeper_judge_soon(keeper, 0);
+    return false;
+}
+
 static void on_news(void *context, const struct message_header *message)
 {
     struct keeper *keeper = context;
 
-    if (keeper_status_take(&keeper->coming, message))
+    if (is_heard(keeper) && keeper_status_take(&keeper->coming, message))
         complete(keeper);
 }
 
@@ -493,18 +505,29 @@ int keeper_take_over(struct keeper **ret_keeper, const struct keeper_config *con
 }
 
 int keeper_observe(struct keeper **ret_keeper, const struct keeper_config *config, const char *name,
-                   uid_t uid, struct err *err)
+                   uid_t uid, int *fd)
 {
-    struct keeper *keeper = allocate(config, name);
+    CLEANUP_CLOSE int taken = TAKE_FD(*fd);
+    struct keeper *keeper = allocate(config, "");
+    struct talk_config talk_config = {
+        .loop = config->loop, .on_news = on_news, .on_lost = on_line_lost, .context = keeper};
+    char suffix[16];
 
     if (!keeper)
-        return err_set(err, ENOMEM, "look at tenant '%s'", name);
+        return -ENOMEM;
+    (void)str_format(suffix, sizeof(suffix), "@%u", uid); /* fits */
+    (void)str_format(keeper->tenant.name, sizeof(keeper->tenant.name), "%.*s%s",
+                     (int)(sizeof(keeper->tenant.name) - 1 - strlen(suffix)), name, suffix);
     keeper->is_observed = true;
     keeper->tenant.uid = uid;
     keeper->state = SNAPSHOT_STARTING;
-    if (open_lines(keeper) < 0) {
+    keeper->started_ns = clock_now_ns();
+    keeper->status.process_most = OBSERVED_MOST;
+    keeper->coming.process_most = OBSERVED_MOST;
+    keeper->watch = talk_new(&talk_config);
+    if (!keeper->watch || talk_use(keeper->watch, &taken) < 0) {
         keeper_free(keeper);
-        return err_say(err, ECONNREFUSED, "tenant '%s' has nobody who answers", name);
+        return -ENOMEM;
     }
     *ret_keeper = keeper;
     return 0;

@@ -163,11 +163,6 @@ static void on_end(void *context, struct keeper *keeper, int status)
     requests_retry_waiters(node);
 }
 
-static void on_standalone_change(void *context)
-{
-    node_changed(context);
-}
-
 static void on_child(uv_signal_t *signal, int number)
 {
     struct node *node = signal->data;
@@ -357,10 +352,7 @@ static int begin(struct node *node, struct err *err)
                                                  .on_lost = on_lost,
                                                  .on_end = on_end,
                                                  .context = node};
-    rc = standalone_new(
-        &node->standalone,
-        &(struct standalone_config){&node->loop, node->runtime.base, on_standalone_change, node},
-        err);
+    rc = standalone_new(&node->standalone, &node->loop, node->runtime.base, err);
     if (!rc)
         rc = outlook_new(&node->outlook, node, node->config.sample_ms * NS_PER_MS, err);
     if (!rc)

@@ -72,8 +72,8 @@ enum snapshot_state {
 };
 
 struct snapshot_tenant {
-    char name[64];
-    uid_t uid; /* who asked for it; SNAPSHOT_NO_UID: not known */
+    char name[64]; /* a standalone one's is name@uid, its own name cut where that is too long */
+    uid_t uid;     /* who asked for it; SNAPSHOT_NO_UID: not known */
     int32_t supervisor_pid;
     enum snapshot_state state;
     bool is_standalone; /* another's `vgpu run`: shown, not changed */

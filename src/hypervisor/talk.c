@@ -117,18 +117,12 @@ static void on_readable(uv_poll_t *poll, int status, int events)
     }
 }
 
-static int connect_now(struct talk *talk)
+int talk_use(struct talk *talk, int *fd)
 {
     struct sock_peer peer;
     int rc;
 
-    if (talk->is_closed)
-        return -ECONNRESET; /* asked for in an answer that closing gave */
-    if (talk->is_polling)
-        return uv_is_closing((uv_handle_t *)&talk->poll) ? -ECONNRESET : 0;
-    rc = sock_connect(&talk->fd, talk->path, CONNECT_MS, NULL);
-    if (rc < 0)
-        return rc;
+    talk->fd = TAKE_FD(*fd);
     if (sock_get_peer(&peer, talk->fd, NULL) == 0)
         talk->uid = peer.uid;
     rc = uv_poll_init(talk->config.loop, &talk->poll, talk->fd);
@@ -141,6 +135,21 @@ static int connect_now(struct talk *talk)
     return uv_poll_start(&talk->poll, UV_READABLE | UV_DISCONNECT, on_readable);
 }
 
+static int connect_now(struct talk *talk)
+{
+    CLEANUP_CLOSE int fd = -1;
+    int rc;
+
+    if (talk->is_closed)
+        return -ECONNRESET; /* asked for in an answer that closing gave */
+    if (talk->is_polling)
+        return uv_is_closing((uv_handle_t *)&talk->poll) ? -ECONNRESET : 0;
+    if (!talk->path[0])
+        return -ECONNRESET;
+    rc = sock_connect(&fd, talk->path, CONNECT_MS, NULL);
+    return rc ? rc : talk_use(talk, &fd);
+}
+
 struct talk *talk_new(const struct talk_config *config)
 {
     struct talk *talk = calloc(1, sizeof(*talk));
@@ -150,7 +159,8 @@ struct talk *talk_new(const struct talk_config *config)
     talk->config = *config;
     talk->fd = -1;
     list_init(&talk->questions);
-    (void)str_format(talk->path, sizeof(talk->path), "%s", config->path); /* a socket's fits */
+    (void)str_format(talk->path, sizeof(talk->path), "%s",
+                     config->path ? config->path : ""); /* a socket's fits */
     return talk;
 }
 

@@ -510,3 +510,25 @@ TEST(cards_beyond_the_mask_are_no_card_of_it)
     at.request.gpu_mask = 0;
     CHECK(create() < 0);
 }
+
+TEST(a_card_is_known_by_its_uuid_whatever_number_it_had)
+{
+    struct keeper *keeper;
+
+    start();
+    keeper = add_keeper(NOBODY, 50 * GIB, 60000); /* on GPU-0, which was number 1 then */
+    keeper->tenant.cards[0].nvml_index = 1;
+    keeper->tenant.cards[1].nvml_index = 0;
+    at.request.gpu_mask = 1;
+    ask_memory(31 * GIB);
+    CHECK_EQ(create(), -ENOSPC);
+    CHECK(strstr(at.err.text, "GPU 0"));
+    at.request.gpu_mask = 2;
+    CHECK_OK(create(), &at.err);
+    rule((struct policy_rule){
+        .who = POLICY_EVERYONE, .memory = {.bytes = 60 * GIB}, .may_be_unlimited = true});
+    CHECK_OK(create(), &at.err);
+    at.request.gpu_mask = 1;
+    ask_memory(20 * GIB);
+    CHECK_EQ(create(), -EPERM); /* 70 GiB of GPU-0 */
+}
