@@ -25,7 +25,7 @@
 #define CONNECTION_BYTES (size_t)(32 * 1024)
 /* Of one user at a unix socket, so that no user keeps the others out. */
 #define USER_CONNECTIONS_MAX 128
-/* Places at a unix socket that are kept for operators: some users together keep them out neither. */
+/* Places at a unix socket kept for operators, whom some users together keep out neither. */
 #define OPERATOR_CONNECTIONS 64
 
 struct http_listener {

@@ -419,7 +419,7 @@ static bool judge_body(struct http_request *request)
         return refuse(request, 413, "a body has at most 65536 bytes");
     if (!is_wanted && (size || encoding))
         return refuse(request, 400, "there must be no body here");
-    /* The library takes line ends in chunks that others do not; no body here is too long to count. */
+    /* The library takes line ends in chunks that others do not, and each body can be counted. */
     if (encoding)
         return refuse(request, 411, "a body needs a Content-Length here, and no Transfer-Encoding");
     if (is_wanted && !http_guard_is_json(http_request_field(request, MHD_HTTP_HEADER_CONTENT_TYPE)))

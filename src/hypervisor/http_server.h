@@ -52,10 +52,10 @@ int http_server_add_routes(struct http_server *server, const struct http_route *
 void http_server_set_tokens(struct http_server *server, struct token_file *tokens);
 
 /*
- * Listens on an address as listen_address_parse() takes it (port 0: any) or the path of a unix socket, which
- * begins with a slash. Such a socket is open to all local users, as what can be read there is; who
- * changes something is known by the kernel's word. An old socket at the path is replaced.
- * -EINVAL: no such address, -EADDRINUSE: somebody listens there.
+ * Listens on an address as listen_address_parse() takes it (port 0: any) or the path of a unix
+ * socket, which begins with a slash. Such a socket is open to all local users, as what can be read
+ * there is; who changes something is known by the kernel's word. An old socket at the path is
+ * replaced. -EINVAL: no such address, -EADDRINUSE: somebody listens there.
  */
 int http_server_listen(struct http_server *server, const char *address, struct err *err) MUST_CHECK;
 
