@@ -110,7 +110,8 @@ static void take_command(struct server *server, pid_t pid)
 {
     struct err err;
 
-    if (process_parent(pid) >= 0 && !is_command(server, pid)) {
+    /* Whether it is there is asked last: a short command may end, and be reaped, in between. */
+    if (!is_command(server, pid) && process_parent(pid) >= 0) {
         log_debug("tenant '%s': %d is not its command", server->tenant.name, (int)pid);
         return; /* it lives as long as its front, then, and as what joins it */
     }
