@@ -74,8 +74,9 @@ struct foreign_input {
     size_t tenant_count;
     /*
      * CLOCK_MONOTONIC: when the oldest of the lists was asked for (sent, not answered), observed
-     * tenants' aside. 0: that of one tenant is not known, as its supervisor does not answer or was started within the last two
-     * seconds: then nobody is newly taken for foreign, and nobody gets a signal.
+     * tenants' aside. 0: that of one tenant is not known, as its supervisor does not answer or was
+     * started within the last two seconds: then nobody is newly taken for foreign, and nobody gets
+     * a signal.
      */
     uint64_t tenants_ns;
     const struct foreign_pardon *pardons; /* of observed tenants, who hold up nobody else's */

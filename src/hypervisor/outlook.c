@@ -15,7 +15,7 @@
 #define PIDS_MAX      16384
 #define USERS_MAX     (REGION_GPUS_MAX * HARDWARE_PROCESSES_MAX) /* processes that use GPUs */
 #define NEW_NS        (2 * NS_PER_SEC) /* a supervisor this young may not know all processes yet */
-#define SEARCH_NS     (5 * NS_PER_SEC) /* a search for others' tenants that takes longer is let be */
+#define SEARCH_NS     (5 * NS_PER_SEC) /* a search for others' tenants that is longer is let be */
 #define WORDS_SAMPLER "the GPUs' sampler does not get on"
 #define WORDS_NVML    "NVML is not there: temperatures, other processes and the like are not known"
 
