@@ -4,14 +4,19 @@
 #include "hypervisor/keeper.h"
 #include "hypervisor/policy.h"
 #include "hypervisor/request.h"
+#include "hypervisor/user_groups.h"
 #include "hypervisor/waiting.h"
+#include "utils/clock.h"
+#include "utils/str.h"
 
 #include <errno.h>
-#include <grp.h>
-#include <pwd.h>
 
-#define NO_CAP     100000u
-#define GROUPS_MAX 256
+#define NO_CAP 100000u
+
+static const struct waiting *waiting_at(const struct list *node)
+{
+    return CONTAINER_OF((struct list *)(uintptr_t)node, struct waiting, node);
+}
 
 /* --- what is reserved --- */
 
@@ -26,8 +31,8 @@ static void reserve(struct admission_gpu *gpus, const struct admit *admit,
         const struct tenant_quota *quota = &both;
 
         for (uint32_t j = 0; j < admit->card_count && quota->is_allowed; j++) {
-            if (gpus[j].nvml_index != tenant->cards[i].nvml_index)
-                continue;
+            if (!str_equals(admit->cards[j].uuid, tenant->cards[i].uuid))
+                continue; /* its index was another one perhaps, when the tenant was made */
             gpus[j].tenant_count++;
             if (quota->memory_bytes != REGION_NO_LIMIT)
                 gpus[j].reserved_bytes = admission_sum(gpus[j].reserved_bytes, quota->memory_bytes);
@@ -78,8 +83,7 @@ static void leave_to_waiters(struct admission_gpu *gpus, const struct admit *adm
 {
     for (const struct list *node = admit->waiting->next; node != admit->waiting && node != waiter;
          node = node->next) {
-        const struct request *other =
-            CONTAINER_OF((struct list *)(uintptr_t)node, struct waiting, node)->request;
+        const struct request *other = waiting_at(node)->request;
         struct admission_wish wish = wish_of(other);
 
         if (other->caller.is_operator || !request->caller.is_operator)
@@ -90,29 +94,27 @@ static void leave_to_waiters(struct admission_gpu *gpus, const struct admit *adm
 /* --- what the policy says --- */
 
 struct subject {
-    struct policy_subject subject;
-    gid_t groups[GROUPS_MAX];
+    struct policy_subject who;
+    uint32_t waiting; /* how many of it wait already */
 };
 
-/* Asking for groups may take long (NSS): only where a rule names one. */
-static bool has_group_rules(const struct policy *policy)
+/* `waiter` as admit_create()'s; NULL: those that wait do not matter. */
+static struct subject find_subject(const struct admit *admit, const struct request_caller *caller,
+                                   const struct list *waiter)
 {
-    for (size_t i = 0; i < policy->count; i++)
-        if (policy->rules[i].who == POLICY_GROUP)
-            return true;
-    return false;
-}
+    /* The group that it runs in, which it may have chosen, is one, and takes none of them away. */
+    struct subject subject = {.who = {.uid = caller->uid, .gid = caller->gid}};
+    struct user_groups_list list;
 
-static void find_subject(struct subject *subject, const struct policy *policy,
-                         const struct request_caller *caller)
-{
-    const struct passwd *user = has_group_rules(policy) ? getpwuid(caller->uid) : NULL;
-    int count = GROUPS_MAX;
-
-    subject->subject =
-        (struct policy_subject){.uid = caller->uid, .gid = caller->gid, .groups = subject->groups};
-    if (user && getgrouplist(user->pw_name, caller->gid, subject->groups, &count) >= 0)
-        subject->subject.group_count = (size_t)count;
+    for (const struct list *node = waiter ? admit->waiting->next : waiter; node != waiter;
+         node = node->next)
+        subject.waiting += waiting_at(node)->request->caller.uid == caller->uid;
+    if (!policy_has_groups(admit->policy)) /* asking for them may take long */
+        return subject;
+    subject.who.is_partial = !user_groups_find(admit->groups, caller->uid, clock_now_ns(), &list);
+    subject.who.groups = list.groups;
+    subject.who.group_count = list.count;
+    return subject;
 }
 
 static uint64_t larger_of(uint64_t a, uint64_t b)
@@ -127,7 +129,7 @@ static void sum_up(struct policy_wish_gpu *sum, const struct tenant *tenant,
     for (uint32_t i = 0; i < tenant->gpu_count; i++) {
         const struct tenant_quota *quota = &tenant->quotas[i], *soon = &promised[i];
 
-        if (!quota->is_allowed || tenant->cards[i].nvml_index != card->nvml_index)
+        if (!quota->is_allowed || !str_equals(tenant->cards[i].uuid, card->uuid))
             continue;
         /* The sum is at its end where somebody has no limit. */
         sum->memory_bytes =
@@ -169,7 +171,8 @@ static uint32_t count_tenants(const struct admit *admit, uint32_t uid, const str
 static int judge_policy(const struct admit *admit, const struct subject *subject,
                         const struct tenant *tenant, const struct keeper *except, struct err *err)
 {
-    struct policy_wish wish = {.tenants = count_tenants(admit, tenant->uid, except)};
+    struct policy_wish wish = {.tenants =
+                                   count_tenants(admit, tenant->uid, except) + subject->waiting};
 
     for (uint32_t i = 0; i < tenant->gpu_count; i++) {
         const struct tenant_quota *quota = &tenant->quotas[i];
@@ -182,7 +185,7 @@ static int judge_policy(const struct admit *admit, const struct subject *subject
             wish.priority = quota->priority;
         add_gpu(&wish, admit, tenant, except, i);
     }
-    return policy_judge(admit->policy, &subject->subject, &wish, err);
+    return policy_judge(admit->policy, &subject->who, &wish, err);
 }
 
 /* --- both together --- */
@@ -234,13 +237,12 @@ int admit_create(const struct admit *admit, const struct request *request,
 {
     struct admission_gpu gpus[REGION_GPUS_MAX];
     struct admission_wish wish = wish_of(request);
-    struct subject subject;
+    const struct subject subject = find_subject(admit, &request->caller, waiter);
     struct err forbidden;
     uint32_t mask = 0;
     int rc, judged;
 
-    find_subject(&subject, admit->policy, &request->caller);
-    wish.may_exceed = policy_may_exceed(admit->policy, &subject.subject);
+    wish.may_exceed = policy_may_exceed(admit->policy, &subject.who);
     survey_gpus(gpus, admit, NULL);
     leave_to_waiters(gpus, admit, request, waiter);
     rc = admission_decide(gpus, admit->card_count, &wish, &mask, err);
@@ -305,13 +307,12 @@ int admit_change(const struct admit *admit, const struct request *request,
                  const struct keeper *keeper, struct err *err)
 {
     struct tenant tenant = keeper->tenant;
-    struct subject subject;
+    const struct subject subject = find_subject(admit, &request->caller, NULL);
     int rc = tenant_change(&tenant, &request->limits, err);
 
     if (rc < 0)
         return rc;
-    find_subject(&subject, admit->policy, &request->caller);
-    rc = find_room(admit, keeper, &tenant, policy_may_exceed(admit->policy, &subject.subject), err);
+    rc = find_room(admit, keeper, &tenant, policy_may_exceed(admit->policy, &subject.who), err);
     if (!rc && !request->caller.is_operator && may_use_more(&tenant, &keeper->tenant))
         rc = judge_policy(admit, &subject, &tenant, keeper, err);
     return rc;

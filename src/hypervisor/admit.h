@@ -12,6 +12,7 @@ struct keeper;
 struct policy;
 struct request;
 struct request_caller;
+struct user_groups;
 
 /* What there is; all of it borrowed. */
 struct admit {
@@ -21,6 +22,7 @@ struct admit {
     const struct list *keepers; /* of struct keeper: what is reserved */
     const struct list *waiting; /* of struct waiting: those before whom nobody is served */
     const struct policy *policy;
+    struct user_groups *groups; /* what is known of them; asked where a rule is for a group */
 };
 
 /*

@@ -56,7 +56,7 @@ static void answer_failure(struct http_request *http, const struct request *requ
     struct problem problem = problem_of_status(request->status, request->words);
     struct http_answer *answer = http_answer_new_problem(&problem);
 
-    if (problem.status == 429)
+    if (problem.status == 429 || problem.status == 503)
         http_answer_add(answer, "Retry-After", "1");
     http_reply(http, answer);
 }

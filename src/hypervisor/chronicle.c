@@ -74,6 +74,9 @@ void chronicle_compare(const struct node *node, const struct keeper *keeper,
     bool was_suspended = before->tenant.state == MESSAGE_SUSPENDED;
     bool is_suspended = now->tenant.state == MESSAGE_SUSPENDED;
 
+    if (before->tenant.supervisor_pid && !is_same)
+        node_tell(node, EVENT_SUPERVISOR_STARTED, keeper, "it has another supervisor (process %d)",
+                  now->tenant.supervisor_pid);
     for (uint32_t i = 0; i < now->gpu_count && i < before->gpu_count; i++)
         compare_limits(node, keeper, &before->gpus[i], &now->gpus[i]);
     if (was_suspended != is_suspended)

@@ -1,11 +1,13 @@
 #include "hypervisor/config_check.h"
 
+#include "hypervisor/http_server.h"
 #include "hypervisor/listen_address.h"
 #include "hypervisor/log_levels.h"
+#include "hypervisor/usage_labels.h"
 #include "supervisor/runtime.h"
+#include "utils/log.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -104,6 +106,19 @@ static int check_socket(const struct config *config, struct err *err)
     return 0;
 }
 
+/* The HTTP server takes them together. */
+static int check_host_names(const struct config *config, struct err *err)
+{
+    size_t length = strlen(config->node_name) + 1 + strlen(config->api_host_names);
+
+    if (length >= HTTP_HOST_NAMES_SIZE)
+        return config_fail(config, CONFIG_api_host_names, err, "the names are too long");
+    if (strpbrk(config->api_host_names, ":/"))
+        return config_fail(config, CONFIG_api_host_names, err, "'%s' has more than names",
+                           config->api_host_names);
+    return 0;
+}
+
 static int check_listening(const struct config *config, struct err *err)
 {
     struct listen_address address;
@@ -122,26 +137,39 @@ static int check_listening(const struct config *config, struct err *err)
 
 static int check_labels(const struct config *config, struct err *err)
 {
-    json_t *labels, *value;
-    const char *key;
-    int rc = 0;
+    struct usage_labels labels;
+    struct err reason;
 
-    if (!config->metrics_extra_labels[0])
-        return 0;
-    labels = json_loads(config->metrics_extra_labels, 0, NULL);
-    if (!labels)
-        return err_set(err, ENOMEM, "read metrics_extra_labels");
-    json_object_foreach(labels, key, value) if (!rc && !json_is_string(value)) rc = config_fail(
-        config, CONFIG_metrics_extra_labels, err, "'%s' is not given the name of a tag", key);
-    json_decref(labels);
-    return rc;
+    if (usage_labels_parse(&labels, config->metrics_extra_labels, &reason) < 0)
+        return config_fail(config, CONFIG_metrics_extra_labels, err, "%s", reason.text);
+    return 0;
 }
 
-static int check_levels(const struct config *config, struct err *err)
+/*
+ * The variables of other programs have those programs' filters, of spans and fields too: who starts
+ * us in their place is told what of it we cannot do. Our own has to be right.
+ */
+static void drop_unknown_levels(struct config *config)
+{
+    const struct config_source *source = &config->sources[CONFIG_log_level];
+    char dropped[CONFIG_TEXT_SIZE];
+    struct str str;
+
+    if (source->kind != CONFIG_ENVIRONMENT || str_equals(source->variable, "VGPU_LOG"))
+        return;
+    str_init(&str, dropped, sizeof(dropped));
+    log_levels_drop_unknown(config->log_level, &str);
+    if (str.length)
+        log_warn("variable %s: levels of the log that are not understood are left out: %s",
+                 source->variable, dropped);
+}
+
+static int check_levels(struct config *config, struct err *err)
 {
     struct log_levels levels;
     struct err reason;
 
+    drop_unknown_levels(config);
     if (log_levels_parse(&levels, config->log_level, &reason) < 0)
         return config_fail(config, CONFIG_log_level, err, "%s", reason.text);
     return 0;
@@ -157,6 +185,8 @@ int config_check(struct config *config, struct err *err)
         rc = check_socket(config, err);
     if (!rc)
         rc = check_listening(config, err);
+    if (!rc)
+        rc = check_host_names(config, err);
     if (!rc)
         rc = check_labels(config, err);
     if (!rc)

@@ -7,8 +7,8 @@
 #include "hypervisor/config_flags.h"
 
 /*
- * -EINVAL and so on with words that say where the mistake is; *ret_config is untouched then.
- * Nothing on the machine is changed.
+ * -EINVAL and so on with words that say where the mistake is, -EAGAIN where it is none and may go
+ * by itself; *ret_config is untouched then. Nothing on the machine is changed.
  */
 int config_load(struct config *ret_config, const struct config_flags *flags,
                 struct err *err) MUST_CHECK;

@@ -25,6 +25,17 @@ static int read_text(const struct config_value_type *type, const char *text, cha
     return 0;
 }
 
+/* As a sequence of the file has no empty part, its text has none: what is printed can be read. */
+static int read_list(const struct config_value_type *type, const char *text, char *ret_text,
+                     struct err *err)
+{
+    size_t length = strlen(text);
+
+    if (length && (text[0] == ',' || text[length - 1] == ',' || strstr(text, ",,")))
+        return err_say(err, EINVAL, "the list has an empty part");
+    return read_text(type, text, ret_text, err);
+}
+
 static int read_json(const struct config_value_type *type, const char *text, char *ret_text,
                      struct err *err)
 {
@@ -140,9 +151,10 @@ int config_value_read(const struct config_value_type *type, const char *text, vo
         return read_integer(type, text, ret_value, err);
     case CONFIG_VALUE_CHOICE:
         return read_choice(type, text, ret_value, err);
+    case CONFIG_VALUE_LIST:
+        return read_list(type, text, ret_value, err);
     case CONFIG_VALUE_TEXT:
     case CONFIG_VALUE_PATH:
-    case CONFIG_VALUE_LIST:
         break;
     }
     return read_text(type, text, ret_value, err);

@@ -15,7 +15,7 @@
 enum config_value_kind {
     CONFIG_VALUE_TEXT,     /* char[]: UTF-8 without control characters; may be empty */
     CONFIG_VALUE_PATH,     /* char[]: the same; empty: none */
-    CONFIG_VALUE_LIST,     /* char[]: texts with commas between; empty: none */
+    CONFIG_VALUE_LIST,     /* char[]: texts, none empty, with commas between; empty: none */
     CONFIG_VALUE_JSON,     /* char[]: a JSON object in one line; empty (`null`): none */
     CONFIG_VALUE_SIZE,     /* uint64_t: bytes */
     CONFIG_VALUE_MEMORY,   /* struct parse_size: bytes, or a part of the card */

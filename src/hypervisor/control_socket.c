@@ -4,9 +4,11 @@
 #include "hypervisor/node_state.h"
 #include "hypervisor/request.h"
 #include "hypervisor/requests.h"
+#include "hypervisor/standalone.h"
 #include "hypervisor/waiting.h"
 #include "ipc/message.h"
 #include "utils/clock.h"
+#include "utils/closer.h"
 #include "utils/log.h"
 #include "utils/parse.h"
 #include "utils/sock.h"
@@ -27,6 +29,7 @@
 #define PAUSE_MS        100 /* where there is no descriptor left to accept with */
 #define ERRANDS_MAX     16  /* questions of one connection that wait */
 #define MESSAGES_A_TURN 16
+#define ACCEPTS_A_TURN  64
 #define PROBE_MS        200
 #define LOCK_TRIES      50 /* a daemon that was killed may still be ending */
 #define LOCK_RETRY_NS   (20 * NS_PER_MS)
@@ -59,6 +62,7 @@ struct caller {
 struct errand {
     struct caller *caller;
     struct request request;
+    int front_fd; /* so that nobody else closes it last, which may take long; -1: none */
 };
 
 /* --- how they end --- */
@@ -92,7 +96,7 @@ static void on_closed(uv_handle_t *handle)
 {
     struct caller *caller = handle->data;
 
-    attr_close(&caller->fd);
+    closer_end(&caller->fd, caller->peer.uid);
     cancel_errands(caller);
     caller->is_closed = true;
     release(caller);
@@ -139,6 +143,7 @@ static struct errand *begin_errand(struct caller *caller)
         .is_operator = caller->peer.uid == 0 || caller->peer.uid == geteuid(),
     };
     errand->request.front_fd = -1;
+    errand->front_fd = -1;
     errand->request.context = errand;
     (void)str_format(errand->request.name, sizeof(errand->request.name), "%s",
                      caller->selected); /* same size */
@@ -150,6 +155,7 @@ static void end_errand(struct errand *errand)
 {
     struct caller *caller = errand->caller;
 
+    closer_close(&errand->front_fd, caller->peer.uid);
     free(errand);
     caller->errands--;
     release(caller);
@@ -174,6 +180,22 @@ static void on_done(struct request *request)
 }
 
 /* --- what is asked --- */
+
+static void relay_shown(void *context, const struct message_header *message)
+{
+    send_to(context, message);
+}
+
+/* Another user's: what it has said is told, so that its supervisor can do nothing to who asks. */
+static int show_observed(struct caller *caller, const struct keeper *keeper, int type)
+{
+    if (type == MESSAGE_STATUS)
+        keeper_status_tell(&keeper->status, keeper->tenant.name, keeper->tenant.uid, relay_shown,
+                           caller);
+    else
+        reply(caller, -EPERM, "it is another user's vgpu run: it is shown, and nothing else");
+    return 0;
+}
 
 static int ask_supervisor(struct caller *caller, const void *message)
 {
@@ -254,22 +276,44 @@ static void on_created(struct request *request)
     end_errand(errand);
 }
 
+/* Anything else would be its supervisor's to trip over. */
+static int take_front(struct errand *errand, int *fd)
+{
+    socklen_t length = sizeof(int);
+    int domain;
+
+    if (*fd < 0)
+        return 0;
+    if (getsockopt(*fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) < 0 || domain != AF_UNIX)
+        return -EPROTO;
+    errand->front_fd = fcntl(*fd, F_DUPFD_CLOEXEC, 0);
+    if (errand->front_fd < 0)
+        return -errno;
+    errand->request.front_fd = TAKE_FD(*fd);
+    return 0;
+}
+
 static int on_create(struct caller *caller, const struct message_create *create, int *front_fd)
 {
     struct errand *errand;
     struct request *request;
     struct err err;
+    int rc;
 
     if (create->name[0] && parse_name(create->name, &err) < 0)
         return -EPROTO; /* vgpu has checked it */
     errand = begin_errand(caller);
     if (!errand)
         return -EAGAIN;
+    rc = take_front(errand, front_fd);
+    if (rc < 0) {
+        end_errand(errand);
+        return rc;
+    }
     request = &errand->request;
     request->kind = REQUEST_CREATE;
     request->done = on_created;
     request->queued = on_queued;
-    request->front_fd = TAKE_FD(*front_fd);
     request->gpu_mask = create->gpu_mask;
     request->on_loss = create->on_loss == REGION_CLOSED ? REGION_CLOSED : REGION_OPEN;
     request->is_kept = create->is_kept != 0;
@@ -289,18 +333,25 @@ static int on_create(struct caller *caller, const struct message_create *create,
     return 0;
 }
 
-static int on_list(struct caller *caller)
+static void list_one(struct caller *caller, const struct keeper *keeper)
 {
     struct message_name message = {.name = ""}; /* all of it goes to whoever asks */
 
     message_init(&message, MESSAGE_NAME, sizeof(message));
+    (void)str_format(message.name, sizeof(message.name), "%s", keeper->tenant.name); /* same size */
+    send_to(caller, &message.header);
+}
+
+static int on_list(struct caller *caller)
+{
     LIST_EACH(at, &caller->daemon->keepers)
+    list_one(caller, CONTAINER_OF(at, struct keeper, node));
+    LIST_EACH(at, standalone_keepers(caller->daemon->standalone))
     {
         const struct keeper *keeper = CONTAINER_OF(at, struct keeper, node);
 
-        (void)str_format(message.name, sizeof(message.name), "%s",
-                         keeper->tenant.name); /* same size */
-        send_to(caller, &message.header);
+        if (keeper->has_status && keeper->tenant.uid != caller->peer.uid) /* who knows its own */
+            list_one(caller, keeper);
     }
     reply(caller, 0, "");
     return 0;
@@ -310,6 +361,8 @@ static int on_select(struct caller *caller, const struct message_name *message)
 {
     const struct keeper *keeper = node_find(caller->daemon, message->name);
 
+    if (!keeper)
+        keeper = standalone_find(caller->daemon->standalone, message->name);
     (void)str_format(caller->selected, sizeof(caller->selected), "%s",
                      message->name); /* same size */
     reply(caller, keeper ? 0 : -ENOENT, keeper ? "" : "there is no such tenant");
@@ -318,6 +371,11 @@ static int on_select(struct caller *caller, const struct message_name *message)
 
 static int dispatch(struct caller *caller, int type, const void *message, int *fd)
 {
+    const struct keeper *observed = standalone_find(caller->daemon->standalone, caller->selected);
+
+    if (observed && (type == MESSAGE_STATUS || type == MESSAGE_EXPLAIN || type == MESSAGE_SET ||
+                     type == MESSAGE_END))
+        return show_observed(caller, observed, type);
     switch (type) {
     case MESSAGE_CREATE:
         return on_create(caller, message, fd);
@@ -346,7 +404,7 @@ static bool receive_one(struct caller *caller)
         struct message_header header;
         char bytes[MESSAGE_SIZE_MAX];
     } message;
-    struct sock_fds fds = {.count = 1};
+    struct sock_fds fds = {.count = 1, .close = closer_close, .uid = caller->peer.uid};
     ssize_t length = sock_receive(caller->fd, &message, sizeof(message), &fds, 0);
     int rc;
 
@@ -355,8 +413,10 @@ static bool receive_one(struct caller *caller)
     rc = length > 0 ? message_check(&message, (size_t)length) : -ECONNRESET;
     if (rc >= 0)
         rc = dispatch(caller, rc, &message, fds.count ? &fds.values[0] : &(int){-1});
-    if (length > 0 && fds.count)
-        attr_close(&fds.values[0]);
+    if (length > 0)
+        sock_close_fds(&fds);
+    if (rc >= 0 && closer_count(caller->peer.uid) > CLOSER_MANY)
+        rc = -EMFILE; /* faster than they can be closed */
     if (rc >= 0)
         return !caller->is_closing;
     if (rc == -EPROTO)
@@ -385,6 +445,8 @@ static bool is_welcome(const struct control_socket *socket, const struct sock_pe
 
     if (socket->count >= CONNECTIONS_MAX - (peer->uid ? KEPT_FOR_ROOT : 0))
         return false;
+    if (closer_count(peer->uid) > CLOSER_MANY)
+        return false;
     LIST_EACH(node, &socket->head)
     count += CONTAINER_OF(node, struct caller, node)->peer.uid == peer->uid;
     return peer->uid == 0 || count < OF_ONE_MOST;
@@ -395,7 +457,7 @@ static void welcome(struct control_socket *socket, int fd, const struct sock_pee
     struct caller *caller = calloc(1, sizeof(*caller));
 
     if (!caller || uv_poll_init(&socket->node->loop, &caller->poll, fd) < 0) {
-        attr_close(&fd);
+        closer_end(&fd, peer->uid);
         free(caller);
         return;
     }
@@ -422,20 +484,19 @@ static void on_pause_end(uv_timer_t *timer)
 static void on_connect(uv_poll_t *poll, int status, int events)
 {
     struct control_socket *socket = poll->data;
-    int fd;
+    struct sock_peer peer;
+    int fd, rc = 0;
 
     (void)status;
     (void)events;
-    while ((fd = accept4(socket->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
-        struct sock_peer peer;
-
-        if (sock_get_peer(&peer, fd, NULL) < 0 || !is_welcome(socket, &peer))
-            attr_close(&fd);
-        else
+    for (int i = 0; i < ACCEPTS_A_TURN && !rc; i++) {
+        rc = sock_accept(&fd, socket->fd, &peer);
+        if (!rc && is_welcome(socket, &peer))
             welcome(socket, fd, &peer);
+        else if (!rc)
+            closer_end(&fd, peer.uid);
     }
-    /* Whoever waits there keeps it readable: without a pause the loop would do nothing else. */
-    if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+    if (sock_is_exhausted(rc)) {
         (void)uv_poll_stop(poll);
         (void)uv_timer_start(&socket->pause, on_pause_end, PAUSE_MS, 0); /* cannot fail */
     }

@@ -228,7 +228,7 @@ int daemon_main(char *const *words, daemon_run *run)
 {
     struct daemon daemon = {.signal_fd = -1};
     struct err err;
-    int status;
+    int status, rc;
 
     if (config_flags_read(&daemon.flags, words, &err) < 0) {
         log_error("%s", err.text);
@@ -242,10 +242,13 @@ int daemon_main(char *const *words, daemon_run *run)
         return 0;
     }
     daemon.config = malloc(sizeof(*daemon.config));
-    if (!daemon.config || config_load(daemon.config, &daemon.flags, &err) < 0) {
-        log_error("%s", daemon.config ? err.text : "out of memory");
+    rc = daemon.config ? config_load(daemon.config, &daemon.flags, &err)
+                       : err_set(&err, ENOMEM, "read the configuration");
+    if (rc < 0) {
+        log_error("%s", err.text);
         free(daemon.config);
-        return STATUS_USAGE;
+        /* What may be better in a second is tried again by the service manager. */
+        return rc == -EAGAIN || rc == -ENOMEM ? STATUS_FAILED : STATUS_USAGE;
     }
     status =
         daemon.flags.wants_check || daemon.flags.wants_print ? answer(&daemon) : work(&daemon, run);

@@ -81,8 +81,6 @@ static const char *label_text(const struct metric_subject *at, enum metrics_labe
         return at->gpu->uuid;
     case METRICS_LABEL_MODEL:
         return at->gpu->model;
-    case METRICS_LABEL_COMM:
-        return at->foreign->comm;
     case METRICS_LABEL_VERSION:
         return at->own->version;
     case METRICS_LABEL_DRIVER:
@@ -95,16 +93,14 @@ static const char *label_text(const struct metric_subject *at, enum metrics_labe
 static void write_label(struct writer *writer, const struct metric_subject *at,
                         enum metrics_label label, bool *is_first)
 {
-    bool is_number = label == METRICS_LABEL_GPU || label == METRICS_LABEL_PID;
+    bool is_number = label == METRICS_LABEL_GPU;
     const char *text = is_number ? NULL : label_text(at, label);
 
     if (!is_number && !text[0])
         return;
     fprintf(writer->file, "%c%s=\"", *is_first ? '{' : ',', metric_label_name(label));
-    if (label == METRICS_LABEL_GPU)
+    if (is_number)
         fprintf(writer->file, "%" PRIu32, at->gpu->nvml_index);
-    else if (label == METRICS_LABEL_PID)
-        fprintf(writer->file, "%" PRId32, at->foreign->pid);
     else
         write_escaped(writer->file, text);
     fputc('"', writer->file);
@@ -133,6 +129,9 @@ static void write_sample(struct writer *writer, const struct metric_subject *at)
 
 static void write_once(struct writer *writer, struct metric_subject *at)
 {
+    at->count = 0;
+    for (uint32_t i = 0; i < at->snapshot->tenant_count; i++)
+        at->count += at->snapshot->tenants[i].is_standalone;
     write_sample(writer, at);
 }
 
@@ -183,32 +182,35 @@ static void write_verdicts(struct writer *writer, struct metric_subject *at)
     }
 }
 
+/* One that is counted to a tenant is not foreign to whoever reads this. */
+static void count_foreign(struct metric_subject *at, uint32_t gpu)
+{
+    at->count = 0;
+    at->bytes = 0;
+    for (uint32_t i = 0; i < at->snapshot->foreign_count; i++) {
+        const struct snapshot_foreign *foreign = &at->snapshot->foreign[i];
+
+        if (foreign->gpu != gpu || foreign->tenant[0])
+            continue;
+        at->count++;
+        if (foreign->memory_bytes == SNAPSHOT_UNKNOWN || at->bytes == SNAPSHOT_UNKNOWN)
+            at->bytes = SNAPSHOT_UNKNOWN;
+        else
+            at->bytes += foreign->memory_bytes;
+    }
+}
+
 static void write_gpus(struct writer *writer, struct metric_subject *at)
 {
     const struct snapshot *snapshot = at->snapshot;
 
     for (uint32_t i = 0; i < snapshot->gpu_count; i++) {
         at->gpu = &snapshot->gpus[i];
-        at->count = 0;
-        for (uint32_t k = 0; k < snapshot->foreign_count; k++)
-            at->count += snapshot->foreign[k].gpu == i;
+        count_foreign(at, i);
         if (writer->metric->scope == METRICS_SCOPE_GPU_VERDICT)
             write_verdicts(writer, at);
         else
             write_sample(writer, at);
-    }
-}
-
-static void write_foreign(struct writer *writer, struct metric_subject *at)
-{
-    const struct snapshot *snapshot = at->snapshot;
-
-    for (uint32_t i = 0; i < snapshot->foreign_count; i++) {
-        at->foreign = &snapshot->foreign[i];
-        if (at->foreign->gpu >= snapshot->gpu_count)
-            continue;
-        at->gpu = &snapshot->gpus[at->foreign->gpu];
-        write_sample(writer, at);
     }
 }
 
@@ -248,6 +250,9 @@ static void write_tenants(struct writer *writer, struct metric_subject *at)
 {
     for (uint32_t i = 0; i < at->snapshot->tenant_count; i++) {
         at->tenant = &at->snapshot->tenants[i];
+        /* Any user can have as many of those as he likes, called whatever he likes. */
+        if (at->tenant->is_standalone)
+            continue;
         if (writer->metric->scope == METRICS_SCOPE_TENANT)
             write_sample(writer, at);
         else if (writer->metric->scope == METRICS_SCOPE_TENANT_STATE)
@@ -261,15 +266,10 @@ static void write_metric(struct writer *writer, const struct snapshot *snapshot,
                          const struct metrics_own *own)
 {
     static void (*const writers[])(struct writer *, struct metric_subject *) = {
-        [METRICS_SCOPE_NODE] = write_once,
-        [METRICS_SCOPE_FAULT] = write_faults,
-        [METRICS_SCOPE_GPU] = write_gpus,
-        [METRICS_SCOPE_GPU_VERDICT] = write_gpus,
-        [METRICS_SCOPE_FOREIGN] = write_foreign,
-        [METRICS_SCOPE_TENANT] = write_tenants,
-        [METRICS_SCOPE_TENANT_STATE] = write_tenants,
-        [METRICS_SCOPE_SHARE] = write_tenants,
-        [METRICS_SCOPE_SHARE_PRIORITY] = write_tenants,
+        [METRICS_SCOPE_NODE] = write_once,      [METRICS_SCOPE_FAULT] = write_faults,
+        [METRICS_SCOPE_GPU] = write_gpus,       [METRICS_SCOPE_GPU_VERDICT] = write_gpus,
+        [METRICS_SCOPE_TENANT] = write_tenants, [METRICS_SCOPE_TENANT_STATE] = write_tenants,
+        [METRICS_SCOPE_SHARE] = write_tenants,  [METRICS_SCOPE_SHARE_PRIORITY] = write_tenants,
     };
     struct metric_subject at = {.snapshot = snapshot, .own = own};
 

@@ -241,11 +241,21 @@ static void forget_gone(struct foreign *foreign, const struct foreign_input *inp
 
 /* --- what is done about them ------------------------------------------------------------------ */
 
+static bool is_pardoned(const struct foreign_input *input, const struct suspect *suspect)
+{
+    for (size_t i = 0; i < input->pardon_count; i++)
+        if (input->pardons[i].uid == suspect->process.uid &&
+            input->pardons[i].known_ns < suspect->first_ns)
+            return true;
+    return false;
+}
+
 static void judge(struct foreign *foreign, const struct foreign_input *input,
                   struct suspect *suspect)
 {
     if (suspect->is_foreign || suspect->last_ns != input->reading->taken_ns ||
-        suspect->last_ns <= suspect->first_ns || input->tenants_ns < suspect->first_ns)
+        suspect->last_ns <= suspect->first_ns || input->tenants_ns < suspect->first_ns ||
+        is_pardoned(input, suspect))
         return;
     suspect->is_foreign = true;
     tell_found(foreign, suspect, input);

@@ -16,6 +16,7 @@
  *
  * 1. A process that is a tenant's never becomes FOREIGN: it registers with its supervisor before it
  *    has memory on a GPU, so that a list that is newer than the reading has it.
+ *    An observed tenant's supervisor speaks for processes of its own user alone.
  * 2. Who was a tenant's once stays so until it ends, whatever a supervisor that was just started
  *    knows of it: its pid is remembered with its start time.
  * 3. A signal reaches the process that was seen or none (start time, pidfd). Neither pid 1 nor our
@@ -54,6 +55,15 @@ struct foreign_tenant {
     const char *name;
     const int32_t *pids; /* registered with its supervisor */
     size_t pid_count;
+    /* Somebody else's supervisor says so: only processes of that user are its. */
+    bool is_observed;
+    uid_t uid;
+};
+
+/* Processes of this user that were first seen after the instant may be in an observed tenant. */
+struct foreign_pardon {
+    uid_t uid;
+    uint64_t known_ns; /* when its list was asked for; 0: it is not known */
 };
 
 struct foreign_input {
@@ -63,11 +73,13 @@ struct foreign_input {
     const struct foreign_tenant *tenants;
     size_t tenant_count;
     /*
-     * CLOCK_MONOTONIC: when the oldest of the lists was asked for (sent, not answered). 0: that of
-     * one tenant is not known, as its supervisor does not answer or was started within the last two
+     * CLOCK_MONOTONIC: when the oldest of the lists was asked for (sent, not answered), observed
+     * tenants' aside. 0: that of one tenant is not known, as its supervisor does not answer or was started within the last two
      * seconds: then nobody is newly taken for foreign, and nobody gets a signal.
      */
     uint64_t tenants_ns;
+    const struct foreign_pardon *pardons; /* of observed tenants, who hold up nobody else's */
+    size_t pardon_count;
     const int32_t *own_pids; /* supervisors, and whatever else of ours may hold a GPU open */
     size_t own_count;
     enum config_foreign_policy policy; /* shown; counted to who owns its control group; ended */

@@ -3,6 +3,7 @@
 #include "hypervisor/v2_folder.h"
 #include "utils/list.h"
 #include "utils/log.h"
+#include "utils/str.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@ struct entry {
     struct pod_name pod;
     int pod_fd, fd;             /* -1: not open */
     bool is_seen;               /* in the snapshot at hand */
+    bool is_told;               /* the image has what the tenant's supervisor said */
     bool is_unwell, was_unwell; /* this time, and the last: trouble is told when it begins */
     uint32_t head_count;        /* updates since the whole file was written */
     int32_t pids[V2_REGION_PIDS_MAX];
@@ -113,16 +115,16 @@ static void tell_trouble(struct entry *entry, const char *words)
 /* --- what a file is to say ------------------------------------------------------------------- */
 
 /* A file cannot say that something is not known. */
-static uint64_t used_bytes(const struct snapshot_share *share, uint64_t last_bytes)
+static uint64_t used_bytes(const struct snapshot_share *share, uint64_t adopted_bytes,
+                           uint64_t last_bytes)
 {
     uint64_t ledger = share->memory_used_bytes, nvml = share->memory_nvml_bytes;
 
     if (ledger == SNAPSHOT_UNKNOWN && nvml == SNAPSHOT_UNKNOWN)
         return last_bytes;
     if (ledger == SNAPSHOT_UNKNOWN || nvml == SNAPSHOT_UNKNOWN)
-        return ledger == SNAPSHOT_UNKNOWN ? nvml : ledger;
-    /* Processes with a foreign limiter are none of our ledger's; those with ours are both. */
-    return ledger > nvml ? ledger : nvml;
+        return adopted_bytes + (ledger == SNAPSHOT_UNKNOWN ? nvml : ledger);
+    return adopted_bytes + (ledger > nvml ? ledger : nvml);
 }
 
 static void describe_gpus(struct entry *entry, const struct snapshot *snapshot,
@@ -145,7 +147,9 @@ static void describe_gpus(struct entry *entry, const struct snapshot *snapshot,
         quota.memory_limit_bytes = share->memory_limit_bytes == REGION_NO_LIMIT
                                        ? gpu->memory_bytes
                                        : share->memory_limit_bytes;
-        quota.memory_used_bytes = used_bytes(share, entry->image.slots[slot].memory_used_bytes);
+        quota.memory_used_bytes =
+            used_bytes(share, snapshot_adopted_bytes(snapshot, tenant, share->gpu),
+                       entry->image.slots[slot].memory_used_bytes);
         v2_region_set_slot(&entry->image, slot, &quota, now_unix_s);
     }
     for (uint32_t slot = 0; slot < V2_REGION_DEVICES_MAX; slot++)
@@ -153,22 +157,50 @@ static void describe_gpus(struct entry *entry, const struct snapshot *snapshot,
             v2_region_set_slot(&entry->image, slot, NULL, now_unix_s);
 }
 
-static void describe_processes(struct entry *entry, const struct snapshot_tenant *tenant)
-{
+struct pid_list {
     int32_t pids[V2_REGION_PIDS_MAX];
-    uint32_t count = 0;
+    uint32_t count;
+    bool is_full;
+};
 
-    for (uint32_t i = 0; i < tenant->process_count && count < V2_REGION_PIDS_MAX; i++)
-        if (tenant->processes[i].pid > 0)
-            pids[count++] = tenant->processes[i].pid;
-    if (tenant->process_count > V2_REGION_PIDS_MAX)
-        tell_trouble(entry, "its file has not room for all of its processes");
-    if (count == entry->pid_count && memcmp(pids, entry->pids, count * sizeof(*pids)) == 0)
+static void add_pid(struct pid_list *list, int32_t pid)
+{
+    if (pid <= 0)
         return;
-    memcpy(entry->pids, pids, count * sizeof(*pids));
-    entry->pid_count = count;
+    list->is_full = list->is_full || list->count == V2_REGION_PIDS_MAX;
+    if (!list->is_full)
+        list->pids[list->count++] = pid;
+}
+
+/* One that uses two cards has two rows. */
+static bool is_repeated(const struct snapshot *snapshot, uint32_t row)
+{
+    for (uint32_t i = 0; i < row; i++)
+        if (snapshot->foreign[i].pid == snapshot->foreign[row].pid)
+            return true;
+    return false;
+}
+
+static void describe_processes(struct entry *entry, const struct snapshot *snapshot,
+                               const struct snapshot_tenant *tenant)
+{
+    struct pid_list list = {.count = 0};
+    size_t size;
+
+    for (uint32_t i = 0; i < tenant->process_count; i++)
+        add_pid(&list, tenant->processes[i].pid);
+    for (uint32_t i = 0; i < snapshot->foreign_count; i++)
+        if (str_equals(snapshot->foreign[i].tenant, tenant->name) && !is_repeated(snapshot, i))
+            add_pid(&list, snapshot->foreign[i].pid);
+    if (list.is_full)
+        tell_trouble(entry, "its file has not room for all of its processes");
+    size = list.count * sizeof(*list.pids);
+    if (list.count == entry->pid_count && memcmp(list.pids, entry->pids, size) == 0)
+        return;
+    memcpy(entry->pids, list.pids, size);
+    entry->pid_count = list.count;
     entry->head_count = WHOLE_PERIOD;
-    (void)v2_region_set_pids(&entry->image, pids, count); /* there is room for that many */
+    (void)v2_region_set_pids(&entry->image, list.pids, list.count); /* there is room for them */
 }
 
 /* --- the file -------------------------------------------------------------------------------- */
@@ -184,6 +216,14 @@ static int open_entry(const struct foreign_region *region, struct entry *entry, 
     return entry->fd < 0 ? entry->fd : 0;
 }
 
+/* A former daemon's that is in order says more than we know so far. */
+static bool is_in_order(int fd)
+{
+    struct v2_region region;
+
+    return v2_region_read(fd, &region, NULL) == 0 && region.version == 2;
+}
+
 static void write_entry(const struct foreign_region *region, struct entry *entry)
 {
     struct err err = {0};
@@ -195,7 +235,9 @@ static void write_entry(const struct foreign_region *region, struct entry *entry
         entry->head_count = WHOLE_PERIOD;
         rc = open_entry(region, entry, &err);
     }
-    if (!rc && entry->head_count < WHOLE_PERIOD) {
+    if (!rc && !entry->is_told && is_in_order(entry->fd)) {
+        rc = v2_region_write_heartbeat(entry->fd, entry->image.heartbeat_unix_s, &err);
+    } else if (!rc && entry->head_count < WHOLE_PERIOD) {
         entry->head_count++;
         rc = v2_region_write_head(entry->fd, &entry->image, &err);
     } else if (!rc) {
@@ -206,6 +248,12 @@ static void write_entry(const struct foreign_region *region, struct entry *entry
         close_entry(entry);
         tell_trouble(entry, err.text);
     }
+}
+
+/* What is known of a tenant before its supervisor answers, or while it has none, is not what is. */
+static bool has_answered(const struct snapshot_tenant *tenant)
+{
+    return tenant->state != SNAPSHOT_STARTING && tenant->state != SNAPSHOT_ORPHANED;
 }
 
 static void update_tenant(struct foreign_region *region, const struct snapshot *snapshot,
@@ -224,8 +272,11 @@ static void update_tenant(struct foreign_region *region, const struct snapshot *
     entry->is_seen = true;
     entry->was_unwell = entry->is_unwell;
     entry->is_unwell = false;
-    describe_gpus(entry, snapshot, tenant, now_unix_s);
-    describe_processes(entry, tenant);
+    entry->is_told = entry->is_told || has_answered(tenant);
+    if (!entry->is_told || has_answered(tenant)) {
+        describe_gpus(entry, snapshot, tenant, now_unix_s);
+        describe_processes(entry, snapshot, tenant);
+    }
     entry->image.heartbeat_unix_s = now_unix_s;
     write_entry(region, entry);
 }

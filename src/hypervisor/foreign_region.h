@@ -6,9 +6,13 @@
  *
  * A file belongs to a tenant that is a pod, from the snapshot that first has it to the first that
  * has not; then it is removed. One that is there already (a former daemon's, which running
- * processes have mapped) is taken over as it is and brought up to date; whatever else has its name
- * is replaced. A pod that spoils its own file finds it whole again half a second later (the list of
- * pids after ten), and has harmed nobody else. Nothing in a file is believed.
+ * processes have mapped) is taken over as it is, kept alive, and brought up to date once the
+ * tenant's supervisor has answered; whatever else has its name is replaced. A pod that spoils its
+ * own file finds it whole again half a second later (the list of pids after ten), and has harmed
+ * nobody else. Nothing in a file is believed.
+ *
+ * Used memory and the pids are those of the tenant's own processes and of the ones that are counted
+ * to it (foreign.h, policy `adopt`), which have a limiter that is not ours.
  *
  * Files outlive the daemon: foreign_region_free() leaves them.
  */

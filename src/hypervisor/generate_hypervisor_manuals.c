@@ -152,7 +152,9 @@ static void print_policy(FILE *file)
 {
     fputs(
         ".SH POLICY\n\\fBpolicy\\fR is an ordered list of rules. The first that matches a user "
-        "decides, alone; without one all is allowed but to exceed. Bounds are for all tenants of "
+        "decides, alone; without one all is allowed but to exceed, and more than 64 tenants of a "
+        "user. Where a rule for a group comes first and a user's groups cannot be found out, it is "
+        "refused. Operators (root) are not asked. Bounds are for all tenants of "
         "one user together. A rule is for one of \\fBuser\\fR (a name or a number), \\fBgroup\\fR "
         "(the same) or \\fBeveryone: true\\fR, and may hold:\n",
         file);
@@ -162,6 +164,23 @@ static void print_policy(FILE *file)
         roff_line(file, "", rules[i].help);
     }
     fputs("A reload makes it effective for what is asked from then on.\n", file);
+}
+
+static void print_tokens(FILE *file)
+{
+    fputs(
+        ".SH TOKENS\n\\fBapi_token_file\\fR has a token a line, with \\fB#\\fR comments and empty "
+        "lines:\n.PP\n.nf\n"
+        "\\fITOKEN\\fR \\fBoperator\\fR\n"
+        "\\fITOKEN\\fR \\fBreader expires=2027\\-01\\-01T00:00:00Z\\fR\n"
+        "\\fITOKEN\\fR \\fBpod\\fR \\fINAMESPACE\\fR/\\fINAME\\fR\n.fi\n.PP\n"
+        "A token has 16 to 512 characters of [A\\-Za\\-z0\\-9._~+/=\\-], as \\fBopenssl rand "
+        "\\-hex 32\\fR makes it. Who shows it (Authorization: Bearer \\fITOKEN\\fR) may, as "
+        "\\fBoperator\\fR, all; as \\fBreader\\fR, read; as \\fBpod\\fR, what the former HTTP API "
+        "has for that pod. After \\fBexpires\\fR, a time in UTC, it is refused. The file belongs "
+        "to root or to the daemon's user and is closed to group and others (\\fBchmod 600\\fR), "
+        "else it is not read. A reload reads it again; where it is bad the old tokens stay.\n",
+        file);
 }
 
 static void print_values(FILE *file)
@@ -199,6 +218,7 @@ static void print_file_page(FILE *file)
             fputs(".br\nTakes effect when the daemon is started anew.\n", file);
     }
     print_policy(file);
+    print_tokens(file);
     print_values(file);
     fputs(".SH EXAMPLE\n.nf\napi_listen_addr: 127.0.0.1:8080\nlog_level: info,http=debug\npolicy:\n"
           "  \\- {user: root, exceed: true}\n"

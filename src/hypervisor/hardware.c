@@ -176,12 +176,16 @@ bool hardware_is_stale(const struct hardware_reading *reading, uint64_t now_ns)
     return now_ns > reading->taken_ns && now_ns - reading->taken_ns > patience_ns;
 }
 
-static bool has_pid(const int32_t *pids, size_t count, pid_t pid)
+static int compare_pids(const void *a, const void *b)
 {
-    for (size_t i = 0; i < count; i++)
-        if (pids[i] == pid)
-            return true;
-    return false;
+    int32_t left = *(const int32_t *)a, right = *(const int32_t *)b;
+
+    return (left > right) - (left < right);
+}
+
+static bool has_pid(const int32_t *pids, size_t count, int32_t pid)
+{
+    return bsearch(&pid, pids, count, sizeof(pid), compare_pids) != NULL;
 }
 
 uint64_t hardware_sum_memory(const struct hardware_gpu *gpu, const int32_t *pids, size_t count)

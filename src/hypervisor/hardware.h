@@ -62,7 +62,7 @@ const struct hardware_gpu *hardware_find(const struct hardware_reading *reading,
 bool hardware_is_stale(const struct hardware_reading *reading, uint64_t now_ns);
 
 /*
- * What these processes have of a card's memory in all, as NVML says; TELEMETRY_UNKNOWN where that
+ * What these processes (in ascending order) have of a card's memory in all, as NVML says; TELEMETRY_UNKNOWN where that
  * of one of them is not known.
  */
 uint64_t hardware_sum_memory(const struct hardware_gpu *gpu, const int32_t *pids, size_t count);

@@ -136,9 +136,25 @@ unsigned int http_answer_status(const struct http_answer *answer)
     return answer->status;
 }
 
-const char *http_answer_tag(const struct http_answer *answer)
+bool http_answer_is_known(const struct http_answer *answer, const char *if_none_match)
 {
-    return answer->tag;
+    size_t length = strlen(answer->tag);
+    const char *at = if_none_match;
+
+    if (!length)
+        return false;
+    if (str_equals(if_none_match, "*"))
+        return true;
+    /* A tag of ours has no comma in it; others are passed over, quotes and all. */
+    while (*at) {
+        at += strspn(at, ", \t");
+        if (str_starts_with(at, "W/"))
+            at += strlen("W/");
+        if (strncmp(at, answer->tag, length) == 0 && strchr(", \t", at[length]))
+            return true;
+        at += strcspn(at, ",");
+    }
+    return false;
 }
 
 struct MHD_Response *http_answer_response(const struct http_answer *answer)

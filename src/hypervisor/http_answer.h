@@ -8,6 +8,7 @@
  */
 #include "utils/attr.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct MHD_Response;
@@ -59,7 +60,7 @@ void http_answer_add(struct http_answer *answer, const char *name, const char *v
 void http_answer_set_tag(struct http_answer *answer, const char *tag);
 
 unsigned int http_answer_status(const struct http_answer *answer);
-/* Empty: none. */
-const char *http_answer_tag(const struct http_answer *answer);
+/* Whether it is what an If-None-Match names: `*`, or a list of tags, weak ones as well. */
+bool http_answer_is_known(const struct http_answer *answer, const char *if_none_match);
 /* The library's; borrowed. */
 struct MHD_Response *http_answer_response(const struct http_answer *answer);

@@ -41,10 +41,17 @@ static enum MHD_Result read_field(void *context, enum MHD_ValueKind kind, const 
     return reading->rc == 0 ? MHD_YES : MHD_NO;
 }
 
-/* Behind the last field are the CR and LF of its line and of the empty one, all NUL by now. */
-static bool ends_with_empty_line(const char *end)
+/*
+ * Behind the last field are the CR and LF of its line and of the empty one, all NUL by now, and
+ * there the library has read up to: a line that begins with a NUL is an empty one for it.
+ */
+static bool ends_with_empty_line(struct MHD_Connection *library, const char *begin, const char *end)
 {
-    return memcmp(end - strlen("\r\n"), "\0\0\0\0", 4) == 0;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(library, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+
+    return memcmp(end - strlen("\r\n"), "\0\0\0\0", 4) == 0 && info &&
+           info->header_size == (size_t)(end - begin) + strlen("\r\n");
 }
 
 int http_header_check(struct MHD_Connection *library, const char *target, size_t length,
@@ -63,7 +70,7 @@ int http_header_check(struct MHD_Connection *library, const char *target, size_t
     if (reading.rc < 0)
         return reading.rc;
     if (is_old && reading.is_gapless && count > 0)
-        reading.is_gapless = ends_with_empty_line(reading.next);
+        reading.is_gapless = ends_with_empty_line(library, line->method, reading.next);
     if (!reading.is_gapless)
         return err_say(err, EINVAL, "the header has a NUL, a folded line, or a line without CR LF");
     return http_guard_check_framing(&reading.framing, err);

@@ -36,6 +36,7 @@ struct http_caller {
     pid_t peer_pid;                 /* of a unix socket's peer, with a token too; 0: not known */
     bool has_grant;                 /* came with a token of the token file */
     struct token_grant grant;
+    uint64_t token_generation; /* of the tokens that it was found in */
 };
 
 const struct http_caller *http_request_caller(const struct http_request *request);
@@ -74,8 +75,8 @@ struct http_later {
     /* The server needs it no more; called exactly once, also where the connection broke. */
     void (*release)(struct http_later *later);
     /*
-     * On the server's clock thread: its client has closed its end, and need not be waited for; it is
-     * answered all the same. May be called again and again; NULL: nobody wants to know.
+     * On the server's clock thread: its client has closed its end, and need not be waited for; it
+     * is answered all the same. May be called again and again; NULL: nobody wants to know.
      */
     void (*abandon)(struct http_later *later);
 };

@@ -14,7 +14,7 @@
 
 struct http_server {
     struct http_server_limits limits;
-    char host_names[512];
+    char host_names[HTTP_HOST_NAMES_SIZE];
     struct http_routes routes;
     struct http_clock *clock;
     struct http_listener *listeners[HTTP_LISTENERS_MAX];
@@ -22,8 +22,9 @@ struct http_server {
     struct {
         _Atomic uint64_t requests, requests_refused, requests_failed, readers, readers_dropped;
     } counts;             /* relaxed: numbers, which guard no other data */
-    pthread_mutex_t lock; /* guards the tokens */
+    pthread_mutex_t lock; /* guards the tokens and how often they were set */
     struct token_file *tokens;
+    uint64_t token_generation;
 };
 
 static void set_limits(struct http_server *server, const struct http_server_options *options)
@@ -83,8 +84,20 @@ void http_server_set_tokens(struct http_server *server, struct token_file *token
     (void)pthread_mutex_lock(&server->lock); /* these two fail for misuse only */
     before = server->tokens;
     server->tokens = tokens;
+    server->token_generation++;
     (void)pthread_mutex_unlock(&server->lock);
     token_file_free(before);
+    http_clock_kick(server->clock); /* bearers' streams see that they are over */
+}
+
+uint64_t http_server_token_generation(struct http_server *server)
+{
+    uint64_t generation;
+
+    (void)pthread_mutex_lock(&server->lock); /* these two fail for misuse only */
+    generation = server->token_generation;
+    (void)pthread_mutex_unlock(&server->lock);
+    return generation;
 }
 
 int http_server_find_token(struct http_server *server, const char *bearer,
@@ -95,6 +108,7 @@ int http_server_find_token(struct http_server *server, const char *bearer,
     (void)pthread_mutex_lock(&server->lock); /* these two fail for misuse only */
     if (server->tokens)
         rc = token_file_find(server->tokens, bearer, &caller->grant);
+    caller->token_generation = server->token_generation;
     (void)pthread_mutex_unlock(&server->lock);
     return rc;
 }

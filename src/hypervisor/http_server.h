@@ -26,12 +26,15 @@ struct http_clock;
 struct http_server;
 struct token_file;
 
+#define HTTP_HOST_NAMES_SIZE 512 /* with the NUL */
+
 struct http_server_options {
     uint32_t connections_max;        /* of a listener; 0: 512 */
     uint32_t connections_per_ip_max; /* of TCP; 0: 256 */
     uint32_t idle_seconds;           /* a silent connection is closed; 0: 15 */
     uint32_t request_seconds;        /* a request has to be here whole by then; 0: 30 */
-    const char *host_names; /* how the server is called, too (Host); NULL: in no other way */
+    /* How the server is called, too (Host), blanks between them; NULL: in no other way. */
+    const char *host_names;
 };
 
 int http_server_new(struct http_server **ret_server, const struct http_server_options *options,
@@ -42,8 +45,9 @@ int http_server_add_routes(struct http_server *server, const struct http_route *
                            size_t count, struct err *err) MUST_CHECK;
 
 /*
- * The tokens that are good from now on, which are taken over; NULL: none. At any time, on any
- * thread.
+ * The tokens that are good from now on, which are taken over; NULL: none. Streams that were asked
+ * for with a token before end, as they do when their token expires: who still has a good one comes
+ * again. At any time, on any thread.
  */
 void http_server_set_tokens(struct http_server *server, struct token_file *tokens);
 
@@ -96,6 +100,9 @@ struct http_clock *http_server_clock(const struct http_server *server);
 const struct http_server_limits *http_server_limits(const struct http_server *server);
 
 void http_server_count_answer(struct http_server *server, unsigned int status);
+/* Raised each time that tokens are set. */
+uint64_t http_server_token_generation(struct http_server *server);
+
 /* A stream begins (+1) or has ended (-1). */
 void http_server_count_reader(struct http_server *server, int change);
 void http_server_count_dropped(struct http_server *server);

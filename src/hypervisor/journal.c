@@ -3,8 +3,8 @@
 #include "utils/atomics.h"
 #include "utils/clock.h"
 
-#include <pthread.h>
 #include <errno.h>
+#include <pthread.h>
 #include <unistd.h>
 
 #define RETRY_NS (10 * NS_PER_SEC)

@@ -20,6 +20,8 @@
 #define SHORT_MOST    10u /* killed from outside, that many in a row */
 #define SHORT_MS      500 /* then between two starts: caps are to be back within a second */
 #define SHORT_LIFE_NS NS_PER_SEC
+#define OBSERVED_MOST 64u   /* processes that are believed of somebody else's */
+#define HEARD_MOST    1024u /* messages of an answer of somebody else's */
 
 /* --- its status --- */
 
@@ -66,23 +68,35 @@ static void complete(struct keeper *keeper)
     if (keeper->asked_ns)
         keeper->known_ns = keeper->asked_ns;
     keeper->asked_ns = 0;
+    keeper->heard = 0;
     if (keeper->is_observed)
         note_gpus(keeper);
     keeper->state = whole.tenant.state == MESSAGE_SUSPENDED ? SNAPSHOT_SUSPENDED : SNAPSHOT_RUNNING;
     keeper->tenant.is_suspended = keeper->state == SNAPSHOT_SUSPENDED;
     for (uint32_t i = 0; i < whole.gpu_count; i++)
         note_limits(keeper, &whole.gpus[i]);
+    if (!keeper->tenant.is_suspended && !keeper->promise.until_ns)
+        keeper->is_held = false; /* it could not be suspended, or somebody resumed it */
     if (is_first)
         keeper->config->on_ready(keeper->config->context, keeper);
     keeper->config->on_change(keeper->config->context, keeper, &keeper->coming);
     keeper_status_reset(&keeper->coming);
 }
 
+/* Whether it may say something: somebody else's may not keep us busy. */
+static bool is_heard(struct keeper *keeper)
+{
+    if (!keeper->is_observed || (keeper->asked_ns && ++keeper->heard <= HEARD_MOST))
+        return true;
+    keeper_judge_soon(keeper, 0);
+    return false;
+}
+
 static void on_news(void *context, const struct message_header *message)
 {
     struct keeper *keeper = context;
 
-    if (keeper_status_take(&keeper->coming, message))
+    if (is_heard(keeper) && keeper_status_take(&keeper->coming, message))
         complete(keeper);
 }
 
@@ -235,7 +249,17 @@ static int load_state(struct keeper *keeper, struct err *err)
     char path[RUNTIME_PATH_MAX];
     int rc = runtime_path(keeper->config->runtime, keeper->tenant.name, "state", path, err);
 
-    return rc ? rc : tenant_load(&keeper->tenant, path, err);
+    if (!rc)
+        rc = tenant_load(&keeper->tenant, path, err);
+    if (!rc)
+        keeper->is_held = keeper->tenant.is_suspended == MESSAGE_HELD;
+    return rc;
+}
+
+/* Its state is not there, or is none that this version reads; else it cannot be read now. */
+static bool is_lost_for_good(int rc)
+{
+    return rc == -ENOENT || rc == -EPROTO;
 }
 
 /* --- when one is lost --- */
@@ -322,6 +346,7 @@ static void judge(struct keeper *keeper)
 {
     struct err err;
     uint64_t delay;
+    int rc;
 
     if (keeper->is_observed) {
         end(keeper, 0);
@@ -334,7 +359,7 @@ static void judge(struct keeper *keeper)
     close_lines(keeper);
     if (!keeper_has_name(keeper)) {
         /* Its supervisor has removed it: no process was left, and the name may be another's now. */
-        end(keeper, keeper->state == SNAPSHOT_STARTING ? -EIO : 0);
+        keeper_end(keeper);
         return;
     }
     if (keeper->state == SNAPSHOT_STARTING && keeper->failures) {
@@ -342,9 +367,13 @@ static void judge(struct keeper *keeper)
         end(keeper, -EIO);
         return;
     }
-    if (load_state(keeper, &err) < 0) {
+    rc = load_state(keeper, &err);
+    if (rc < 0) {
         log_error("tenant '%s': %s", keeper->tenant.name, err.text);
-        end(keeper, 0);
+        if (is_lost_for_good(rc))
+            end(keeper, 0);
+        else
+            keeper_judge_soon(keeper, FAILING_MS);
         return;
     }
     if (keeper->lock_fd < 0 && !claim_lost(keeper))
@@ -462,34 +491,51 @@ int keeper_take_over(struct keeper **ret_keeper, const struct keeper_config *con
     if (!keeper)
         return err_set(err, ENOMEM, "take over tenant '%s'", name);
     rc = load_state(keeper, err);
-    if (rc < 0) {
+    if (is_lost_for_good(rc)) {
         keeper_free(keeper);
         return rc;
     }
     keeper->state = SNAPSHOT_ORPHANED; /* until it answers */
     keeper->is_successor = true;
-    if (open_lines(keeper) < 0)
+    keeper->is_inherited = true;
+    if (rc < 0 || open_lines(keeper) < 0)
         keeper_judge_soon(keeper, 0);
     *ret_keeper = keeper;
     return 0;
 }
 
 int keeper_observe(struct keeper **ret_keeper, const struct keeper_config *config, const char *name,
-                   uid_t uid, struct err *err)
+                   uid_t uid, int *fd)
 {
-    struct keeper *keeper = allocate(config, name);
+    CLEANUP_CLOSE int taken = TAKE_FD(*fd);
+    struct keeper *keeper = allocate(config, "");
+    struct talk_config talk_config = {
+        .loop = config->loop, .on_news = on_news, .on_lost = on_line_lost, .context = keeper};
+    char suffix[16];
 
     if (!keeper)
-        return err_set(err, ENOMEM, "look at tenant '%s'", name);
+        return -ENOMEM;
+    (void)str_format(suffix, sizeof(suffix), "@%u", uid); /* fits */
+    (void)str_format(keeper->tenant.name, sizeof(keeper->tenant.name), "%.*s%s",
+                     (int)(sizeof(keeper->tenant.name) - 1 - strlen(suffix)), name, suffix);
     keeper->is_observed = true;
     keeper->tenant.uid = uid;
     keeper->state = SNAPSHOT_STARTING;
-    if (open_lines(keeper) < 0) {
+    keeper->started_ns = clock_now_ns();
+    keeper->status.process_most = OBSERVED_MOST;
+    keeper->coming.process_most = OBSERVED_MOST;
+    keeper->watch = talk_new(&talk_config);
+    if (!keeper->watch || talk_use(keeper->watch, &taken) < 0) {
         keeper_free(keeper);
-        return err_say(err, ECONNREFUSED, "tenant '%s' has nobody who answers", name);
+        return -ENOMEM;
     }
     *ret_keeper = keeper;
     return 0;
+}
+
+void keeper_end(struct keeper *keeper)
+{
+    end(keeper, keeper->state == SNAPSHOT_STARTING ? -EIO : 0);
 }
 
 void keeper_free(struct keeper *keeper)

@@ -43,20 +43,24 @@ struct keeper {
     const struct keeper_config *config;
     struct tenant tenant; /* as it was made, or as its state file said; the limits in force */
     struct promise promise;
+    uint64_t excused_ns; /* silence before this was ours, who did not listen */
     enum snapshot_state state;
     bool has_status, is_child, is_gone;
     bool is_observed;     /* somebody else's: looked at, and nothing is done to it */
+    bool is_inherited;    /* made under a former daemon */
+    bool is_held;         /* an operator has suspended it, or has asked for that */
     bool is_successor;    /* the next supervisor finds what a former one has left */
     uv_process_t process; /* while is_child */
     uv_timer_t retry;
     int open_handles;
     int lock_fd, ledger_fd, listen_fd; /* -1: a former daemon's tenant, whose supervisor lives */
-    struct talk *watch, *line;
-    uint64_t started_ns, asked_ns; /* asked_ns 0: no status is waited for */
-    uint64_t known_ns;             /* when the newest status was asked for */
-    uint32_t failures;             /* supervisors in a row that ended at once by themselves */
-    uint32_t short_lives;          /* the same, and those that somebody killed */
+    struct talk *watch, *line;         /* somebody else's has no `line` */
+    uint64_t started_ns, asked_ns;     /* asked_ns 0: no status is waited for */
+    uint64_t known_ns;                 /* when the newest status was asked for */
+    uint32_t failures;                 /* supervisors in a row that ended at once by themselves */
+    uint32_t short_lives;              /* the same, and those that somebody killed */
     uint32_t restarts;
+    uint32_t heard; /* messages of an answer of somebody else's */
     struct keeper_status status, coming;
     void *owner_data; /* the owner's */
 };
@@ -80,14 +84,23 @@ int keeper_take_over(struct keeper **ret_keeper, const struct keeper_config *con
 bool keeper_has_name(const struct keeper *keeper);
 
 /*
- * Looks at a tenant of somebody else's `vgpu run` (of user `uid`), whose directory and supervisor
- * may be hostile: nothing of it is read but what comes over its socket, and nothing is done to it.
+ * Looks at a tenant of somebody else's `vgpu run` (of user `uid`), whose supervisor may be hostile,
+ * over a connection to it, which it takes: it is asked for its status at each look and believed of
+ * nothing but what is shown; who says what was not asked for, or too much, or nothing, is done
+ * with. It is called name@uid, as no other tenant is, its own name cut where that is too long.
+ * -ENOMEM.
  */
 int keeper_observe(struct keeper **ret_keeper, const struct keeper_config *config, const char *name,
-                   uid_t uid, struct err *err) MUST_CHECK;
+                   uid_t uid, int *fd) MUST_CHECK;
 
 /* Has it found out a little later what has become of its supervisor, and do what follows. */
 void keeper_judge_soon(struct keeper *keeper, uint64_t delay_ms);
+
+/*
+ * One without a lock has lost its name, and is to end before another has it: calls on_end(), which
+ * frees it. One with a child waits for the child's end.
+ */
+void keeper_end(struct keeper *keeper);
 
 /* The tenant and its supervisor stay as they are. */
 void keeper_free(struct keeper *keeper);

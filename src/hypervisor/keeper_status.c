@@ -1,5 +1,7 @@
 #include "hypervisor/keeper_status.h"
 
+#include "utils/str.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,9 +17,12 @@ void keeper_status_reset(struct keeper_status *status)
 
 static bool make_room(struct keeper_status *status)
 {
+    uint32_t most = status->process_most ? status->process_most : PROCESSES_MOST;
     uint32_t room = status->process_room + PROCESSES_STEP;
     void *processes;
 
+    if (status->process_count == most)
+        return false;
     if (status->process_count < status->process_room)
         return true;
     processes = room > PROCESSES_MOST
@@ -51,4 +56,23 @@ bool keeper_status_take(struct keeper_status *status, const struct message_heade
     default:
         return false; /* of a later version: what it means is not needed */
     }
+}
+
+void keeper_status_tell(const struct keeper_status *status, const char *name, uid_t uid,
+                        talk_take *take, void *context)
+{
+    struct message_status_tenant tenant = status->tenant;
+    struct message_reply reply = {.status = 0};
+
+    (void)str_format(tenant.name, sizeof(tenant.name), "%s", name); /* same size */
+    tenant.uid = uid;
+    tenant.process_count = status->process_count;
+    tenant.gpu_count = status->gpu_count;
+    take(context, &tenant.header);
+    for (uint32_t i = 0; i < status->process_count; i++)
+        take(context, &status->processes[i].header);
+    for (uint32_t i = 0; i < status->gpu_count; i++)
+        take(context, &status->gpus[i].header);
+    message_init(&reply, MESSAGE_REPLY, sizeof(reply));
+    take(context, &reply.header);
 }

@@ -11,6 +11,24 @@
 
 #define SILENCE_NS   (TALK_ANSWER_MS * NS_PER_MS)
 #define BEGINNING_NS (5 * NS_PER_SEC) /* until a supervisor's first word, on a busy machine */
+#define LATE_NS      (NS_PER_SEC / 2)
+
+bool keeper_pace_is_late(struct keeper_pace *pace, uint64_t now_ns, uint64_t between_ns)
+{
+    bool is_late =
+        pace->looked_ns && !pace->was_late && now_ns > pace->looked_ns + between_ns + LATE_NS;
+
+    pace->looked_ns = now_ns;
+    pace->was_late = is_late;
+    return is_late;
+}
+
+void keeper_excuse(struct keeper *keeper, uint64_t now_ns)
+{
+    keeper->excused_ns = now_ns;
+    if (keeper->line)
+        talk_excuse(keeper->line, now_ns);
+}
 
 /* A pidfd; -1: none. One of a former daemon's has said who it is in the tenant's state. */
 static int open_supervisor(const struct keeper *keeper, pid_t *ret_pid)
@@ -53,17 +71,20 @@ void keeper_look(struct keeper *keeper, uint64_t now_ns)
     bool is_beginning = keeper->is_child &&
                         (keeper->state == SNAPSHOT_STARTING || keeper->state == SNAPSHOT_ORPHANED);
     uint64_t patience_ns = is_beginning ? BEGINNING_NS : SILENCE_NS;
+    uint64_t since_ns =
+        keeper->asked_ns > keeper->excused_ns ? keeper->asked_ns : keeper->excused_ns;
+    bool is_silent = keeper->asked_ns && now_ns > since_ns + patience_ns;
     struct message_header ask;
 
     if (!keeper->watch)
         return;
     if (keeper->line)
         (void)talk_expire(keeper->line, now_ns); /* who asked was told */
-    if (keeper->asked_ns && now_ns > keeper->asked_ns + patience_ns && keeper->is_observed) {
+    if (is_silent && keeper->is_observed) {
         keeper_judge_soon(keeper, 0);
         return;
     }
-    if (keeper->asked_ns && now_ns > keeper->asked_ns + patience_ns) {
+    if (is_silent) {
         end_supervisor(keeper, "does not answer");
         keeper->asked_ns = 0;
         if (!keeper->is_child)

@@ -112,6 +112,29 @@ int log_levels_parse(struct log_levels *ret_levels, const char *text, struct err
     return 0;
 }
 
+void log_levels_drop_unknown(char *text, struct str *ret_dropped)
+{
+    struct log_levels levels = {.standard = LOG_LEVEL_INFO};
+    size_t kept = 0, length;
+
+    for (const char *at = text; at; at = at[length] ? at + length + 1 : NULL) {
+        struct part part;
+
+        length = strcspn(at, ",");
+        part = trim(at, length);
+        if (part.length && read_rule(&levels, part, NULL) == 0) {
+            if (kept)
+                text[kept++] = ',';
+            memmove(text + kept, part.text, part.length);
+            kept += part.length;
+        } else if (part.length) {
+            str_add(ret_dropped, "%s%.*s", ret_dropped->length ? " " : "", (int)part.length,
+                    part.text);
+        }
+    }
+    text[kept] = '\0';
+}
+
 static const char *level_word(int level)
 {
     return level == LOG_LEVELS_OFF ? "off" : log_level_word((enum log_level)level);

@@ -35,6 +35,12 @@ struct log_levels {
 /* Empty: `info`. -EINVAL with words; nothing is read of a text with a mistake. */
 int log_levels_parse(struct log_levels *ret_levels, const char *text, struct err *err) MUST_CHECK;
 
+/*
+ * Takes out of the text what log_levels_parse() would refuse, and adds it, parts with blanks
+ * between them. For filters of other programs, as `hypervisor=debug,[span{a=1}]=trace`.
+ */
+void log_levels_drop_unknown(char *text, struct str *ret_dropped);
+
 /* Adds the text that is read as these levels: the one for the rest, then each rule. */
 void log_levels_print(const struct log_levels *levels, struct str *text);
 

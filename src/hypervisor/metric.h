@@ -13,7 +13,6 @@
 
 struct metrics_own;
 struct snapshot;
-struct snapshot_foreign;
 struct snapshot_gpu;
 struct snapshot_share;
 struct snapshot_tenant;
@@ -32,10 +31,10 @@ struct metric_subject {
     const struct snapshot_gpu *gpu;
     const struct snapshot_tenant *tenant;
     const struct snapshot_share *share;
-    const struct snapshot_foreign *foreign;
     const char *word; /* the component, verdict, state or priority that this is about */
     bool is_so;       /* and whether it is the one that holds */
-    uint64_t count;   /* of faults, or of foreign processes */
+    uint64_t count;   /* of faults, of standalone tenants, or of foreign processes */
+    uint64_t bytes;   /* that the latter use */
 };
 
 struct metric {

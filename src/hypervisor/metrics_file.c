@@ -18,6 +18,8 @@
 
 #define MS_PER_DAY UINT64_C(86400000)
 #define DATE_SIZE  sizeof("2026-01-31")
+#define FILE_MODE  0644
+#define OPEN_FLAGS (O_WRONLY | O_APPEND | O_NOFOLLOW | O_NONBLOCK)
 
 struct metrics_file {
     char directory[PATH_MAX];
@@ -107,6 +109,21 @@ static void remove_old(const struct metrics_file *file)
 
 /* --- opening --- */
 
+/*
+ * Not through a link: the directory may be one that others write into. A file of ours is for
+ * collectors to read, whatever the umask; what somebody has made of it since stays.
+ */
+static int open_or_make(const char *path)
+{
+    int fd = open(path, OPEN_FLAGS | O_CREAT | O_EXCL | O_CLOEXEC, FILE_MODE);
+
+    if (fd < 0)
+        return errno == EEXIST ? open(path, OPEN_FLAGS | O_CLOEXEC) : -1;
+    if (fchmod(fd, FILE_MODE) < 0)
+        log_warn("metrics: '%s' cannot be opened to readers: %s", path, strerror(errno));
+    return fd;
+}
+
 static int open_day(struct metrics_file *file, uint64_t day, struct err *err)
 {
     char date[DATE_SIZE], path[PATH_MAX];
@@ -117,9 +134,7 @@ static int open_day(struct metrics_file *file, uint64_t day, struct err *err)
     if (file->fd >= 0)
         (void)close(file->fd); /* each write has said how it went */
     file->day = day;
-    /* Not through a link: the directory may be one that others write into. */
-    file->fd =
-        open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0644);
+    file->fd = open_or_make(path);
     if (file->fd < 0)
         return err_set(err, errno, "open the metrics file '%s'", path);
     remove_old(file);

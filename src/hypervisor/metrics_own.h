@@ -10,8 +10,7 @@ struct metrics_own {
     const char *version;            /* borrowed; VGPU_VERSION */
     uint64_t start_unix_ms;         /* when the daemon started */
     uint64_t loop_lag_ns;           /* how much later than asked for the newest sample began */
-    uint64_t samples;               /* taken */
-    uint64_t samples_failed;        /* of them, those in which something could not be read */
+    uint64_t samples;               /* looks at all GPUs and tenants */
     uint64_t http_requests;         /* answered */
     uint64_t http_requests_refused; /* of them, with a status of 400 to 499 */
     uint64_t http_requests_failed;  /* of them, with a status of 500 and more */

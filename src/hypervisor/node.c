@@ -2,6 +2,7 @@
 
 #include "hypervisor/chronicle.h"
 #include "hypervisor/control_socket.h"
+#include "hypervisor/disk_probe.h"
 #include "hypervisor/keeper_watch.h"
 #include "hypervisor/node_state.h"
 #include "hypervisor/outlook.h"
@@ -27,6 +28,7 @@
 #define LOOK_MOST_MS  1000
 #define GLANCE_MS     200
 #define GPUS_RETRY_NS (10 * NS_PER_SEC)
+#define DISK_NS       (5 * NS_PER_SEC)
 
 /* --- for its parts --- */
 
@@ -42,14 +44,15 @@ struct keeper *node_find(const struct node *node, const char *name)
     return NULL;
 }
 
-struct admit node_admit(const struct node *node)
+struct admit node_admit(struct node *node)
 {
     return (struct admit){.cards = node->cards,
                           .card_count = node->card_count,
                           .lost_mask = node->lost_mask,
                           .keepers = &node->keepers,
                           .waiting = &node->waiting,
-                          .policy = node->config.policy};
+                          .policy = node->config.policy,
+                          .groups = &node->groups};
 }
 
 void node_tell(const struct node *node, enum event_kind kind, const struct keeper *keeper,
@@ -129,8 +132,15 @@ static void on_change(void *context, struct keeper *keeper, const struct keeper_
 
 static void on_ready(void *context, struct keeper *keeper)
 {
-    node_tell(context, EVENT_TENANT_CREATED, keeper, "it has a supervisor (process %d)",
-              keeper->status.tenant.supervisor_pid);
+    int32_t pid = keeper->status.tenant.supervisor_pid;
+
+    if (!keeper->is_inherited)
+        node_tell(context, EVENT_TENANT_CREATED, keeper, "it has a supervisor (process %d)", pid);
+    else if (keeper->is_child)
+        node_tell(context, EVENT_SUPERVISOR_STARTED, keeper,
+                  "it is taken over without a supervisor, and has one now (process %d)", pid);
+    else
+        log_info("%s: it is taken over with its supervisor (process %d)", keeper->tenant.name, pid);
     requests_finish_creation(keeper, 0, "");
 }
 
@@ -151,11 +161,6 @@ static void on_end(void *context, struct keeper *keeper, int status)
     keeper_free(keeper);
     node_changed(node);
     requests_retry_waiters(node);
-}
-
-static void on_standalone_change(void *context)
-{
-    node_changed(context);
 }
 
 static void on_child(uv_signal_t *signal, int number)
@@ -232,19 +237,33 @@ static void find_gpus(struct node *node)
 
 /* --- time --- */
 
+/* Or at the next look where something could not be written (requests.c). */
+static void look_at_disk(struct node *node, uint64_t now_ns)
+{
+    char words[sizeof(node->disk_fault)];
+
+    if (now_ns < node->disk_due_ns)
+        return;
+    node->disk_due_ns = now_ns + DISK_NS;
+    if (disk_probe(node->runtime.base, words, sizeof(words)) == 0)
+        node_replace_fault(node, "disk", node->disk_fault, words);
+}
+
 static void on_look(uv_timer_t *timer)
 {
     struct node *node = timer->data;
     uint64_t now_ns = clock_now_ns();
+    bool is_late = keeper_pace_is_late(&node->pace, now_ns, node_look_ns(node));
 
     if (!node->card_count && now_ns >= node->gpus_retry_ns)
         find_gpus(node);
+    look_at_disk(node, now_ns);
     LIST_EACH_SAFE(at, following, &node->keepers)
-    keeper_look(CONTAINER_OF(at, struct keeper, node), now_ns);
-    standalone_look(node->standalone, node->config.standalone_patterns, now_ns);
+    (is_late ? keeper_excuse : keeper_look)(CONTAINER_OF(at, struct keeper, node), now_ns);
+    if (!is_late)
+        standalone_look(node->standalone, node->config.standalone_patterns, now_ns);
     outlook_look(node->outlook, node, (enum config_foreign_policy)node->config.foreign_policy);
-    if (!list_is_empty(&node->waiting))
-        requests_retry_waiters(node);
+    requests_look(node);
     make_snapshot(node);
     if (node->config.on_look)
         node->config.on_look(node->config.context, node->snapshot);
@@ -267,7 +286,12 @@ static int take_over(void *context, const char *name)
     struct err err;
 
     if (keeper_take_over(&keeper, &node->keeper_config, name, &err) < 0) {
+        struct event event = {.kind = EVENT_TENANT_REFUSED};
+
         log_warn("tenant '%s' is not taken over: %s", name, err.text);
+        (void)str_format(event.tenant, sizeof(event.tenant), "%s", name); /* cut at worst */
+        (void)str_format(event.text, sizeof(event.text), "it is not taken over: %s", err.text);
+        event_log_add(node->events, &event);
         return 0;
     }
     list_append(&node->keepers, &keeper->node);
@@ -328,10 +352,7 @@ static int begin(struct node *node, struct err *err)
                                                  .on_lost = on_lost,
                                                  .on_end = on_end,
                                                  .context = node};
-    rc = standalone_new(
-        &node->standalone,
-        &(struct standalone_config){&node->loop, node->runtime.base, on_standalone_change, node},
-        err);
+    rc = standalone_new(&node->standalone, &node->loop, node->runtime.base, err);
     if (!rc)
         rc = outlook_new(&node->outlook, node, node->config.sample_ms * NS_PER_MS, err);
     if (!rc)
@@ -414,6 +435,7 @@ void node_free(struct node *node)
     (void)uv_loop_close(&node->loop);
     snapshot_release(node->snapshot);
     event_log_free(node->events);
+    user_groups_forget(&node->groups);
     (void)pthread_mutex_destroy(&node->lock);
     free(node);
 }
@@ -424,6 +446,10 @@ void node_configure(struct node *node, const struct node_config *config)
     node->config.queue_ns = config->queue_ns;
     node->config.standalone_patterns = config->standalone_patterns;
     node->config.foreign_policy = config->foreign_policy;
+    user_groups_forget(&node->groups);
+    /* The log has it from whoever has read it. */
+    event_log_add(node->events, &(struct event){.kind = EVENT_CONFIGURATION_LOADED,
+                                                .text = "the configuration was read again"});
 }
 
 uint64_t node_look_ns(const struct node *node)
@@ -450,4 +476,15 @@ void node_set_fault(struct node *node, bool is_there, const char *component, con
 {
     health_set(&node->health, is_there, component, text);
     node_changed(node);
+}
+
+void node_replace_fault(struct node *node, const char *component, char *said, const char *text)
+{
+    if (str_equals(said, text))
+        return;
+    if (said[0])
+        node_set_fault(node, false, component, said);
+    (void)str_format(said, sizeof(node->disk_fault), "%s", text); /* cut at worst */
+    if (said[0])
+        node_set_fault(node, true, component, said);
 }

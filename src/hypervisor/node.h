@@ -52,3 +52,9 @@ const char *node_runtime_base(const struct node *node);
 
 /* A fault of somebody else's (health.h): on the loop's thread. */
 void node_set_fault(struct node *node, bool is_there, const char *component, const char *text);
+
+/*
+ * The same for one whose text changes: `said`, as large as a fault's text, is what was told of it
+ * last and becomes the new one; empty: none.
+ */
+void node_replace_fault(struct node *node, const char *component, char *said, const char *text);

@@ -15,8 +15,9 @@ struct service {
     struct views *views;
     uv_poll_t signals;
     uv_timer_t watchdog;
-    bool is_announced; /* READY=1 was told */
-    char status[96];   /* that was told last */
+    bool is_announced;                                          /* READY=1 was told */
+    char status[96];                                            /* that was told last */
+    char log_fault[sizeof(((struct snapshot_fault *)0)->text)]; /* of the log's, likewise */
 };
 
 /* The manager not hearing us is said, and no reason to stop. */
@@ -86,9 +87,9 @@ static void on_look(void *context, struct snapshot *snapshot)
 {
     struct service *service = context;
     char text[sizeof(snapshot->faults[0].text)] = "";
-    bool is_there = journal_get_fault(text, sizeof(text));
 
-    node_set_fault(service->node, is_there, "disk", text);
+    (void)journal_get_fault(text, sizeof(text)); /* none is empty */
+    node_replace_fault(service->node, "disk", service->log_fault, text);
     if (service->views)
         views_look(service->views, snapshot);
     announce(service, snapshot);

@@ -7,7 +7,10 @@
 #include "hypervisor/event_log.h"
 #include "hypervisor/health.h"
 #include "hypervisor/keeper.h"
+#include "hypervisor/keeper_watch.h"
 #include "hypervisor/node.h"
+#include "hypervisor/refusal_log.h"
+#include "hypervisor/user_groups.h"
 #include "supervisor/runtime.h"
 #include "supervisor/verdict.h"
 
@@ -33,7 +36,10 @@ struct node {
     uint32_t card_count, lost_mask;
     char driver_version[32], node_name[SNAPSHOT_NODE_NAME_SIZE];
     struct keeper_config keeper_config;
+    struct keeper_pace pace;
     struct list keepers, waiting;
+    struct user_groups groups;
+    struct refusal_log refusals;
     struct event_log *events;
     struct health health;
     struct control_socket *control_socket;
@@ -41,7 +47,8 @@ struct node {
     struct words *words;
     struct outlook *outlook;
     struct backend backend;
-    uint64_t sequence, gpus_retry_ns;
+    uint64_t sequence, gpus_retry_ns, disk_due_ns;
+    char disk_fault[sizeof(((struct snapshot_fault *)0)->text)]; /* that was told; empty: none */
     bool is_taken_over, is_retrying_waiters;
 
     pthread_mutex_t lock; /* for what follows; never held while anything is called */
@@ -50,7 +57,7 @@ struct node {
 };
 
 struct keeper *node_find(const struct node *node, const char *name);
-struct admit node_admit(const struct node *node);
+struct admit node_admit(struct node *node);
 
 /* Something that is shown has changed: a snapshot is made within 20 ms. */
 void node_changed(struct node *node);

@@ -29,10 +29,21 @@ static bool matches(const struct policy_rule *rule, const struct policy_subject 
 const struct policy_rule *policy_find(const struct policy *policy,
                                       const struct policy_subject *subject)
 {
-    for (size_t i = 0; i < policy->count; i++)
+    for (size_t i = 0; i < policy->count; i++) {
         if (matches(&policy->rules[i], subject))
             return &policy->rules[i];
+        if (subject->is_partial && policy->rules[i].who == POLICY_GROUP)
+            return NULL; /* it might have matched */
+    }
     return NULL;
+}
+
+bool policy_has_groups(const struct policy *policy)
+{
+    for (size_t i = 0; i < policy->count; i++)
+        if (policy->rules[i].who == POLICY_GROUP)
+            return true;
+    return false;
 }
 
 static int judge_memory(const struct policy_rule *rule, const struct policy_wish_gpu *gpu,
@@ -66,15 +77,17 @@ static int judge_compute(const struct policy_rule *rule, const struct policy_wis
 static int judge_tenant(const struct policy_rule *rule, const struct policy_wish *wish,
                         struct err *err)
 {
+    uint32_t most = rule->tenants ? rule->tenants : POLICY_TENANTS_DEFAULT;
+
     if (rule->weight && wish->weight > rule->weight)
         return err_say(err, EPERM, "your tenants' weight is at most %u, not %u", rule->weight,
                        wish->weight);
     if (wish->priority > (uint32_t)rule->priority)
         return err_say(err, EPERM, "your tenants' priority is at most %s",
                        region_priority_word((uint32_t)rule->priority));
-    if (rule->tenants && wish->tenants > rule->tenants)
-        return err_say(err, EPERM, "you may have %u tenant%s at a time", rule->tenants,
-                       rule->tenants == 1 ? "" : "s");
+    if (wish->tenants > most)
+        return err_say(err, EPERM, "you may have %u tenant%s at a time", most,
+                       most == 1 ? "" : "s");
     return 0;
 }
 
@@ -84,6 +97,9 @@ int policy_judge(const struct policy *policy, const struct policy_subject *subje
     const struct policy_rule *rule = policy_find(policy, subject);
     int rc;
 
+    if (!rule && subject->is_partial && policy_has_groups(policy))
+        return err_say(err, EPERM,
+                       "rules for groups decide here, and your groups cannot be found out");
     if (!rule)
         rule = &everything;
     if (rule->is_denied)

@@ -2,7 +2,7 @@
 /*
  * policy - what each user may ask for: an ordered list of rules, of which the first that matches a
  * user decides, alone. Where none matches, or there are none, all is allowed but to exceed the
- * guarantees.
+ * guarantees, and to have more than 64 tenants.
  *
  * Bounds are for all tenants of one user together, on each GPU for itself. An operator is not asked
  * (request.h).
@@ -17,7 +17,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define POLICY_RULES_MAX 256
+#define POLICY_RULES_MAX       256
+#define POLICY_TENANTS_DEFAULT 64 /* each costs a process of root's, and is watched */
 
 enum policy_who { POLICY_EVERYONE, POLICY_USER, POLICY_GROUP };
 
@@ -30,7 +31,7 @@ struct policy_rule {
     struct parse_size memory;       /* largest sum of memory limits on a GPU; all 0: no bound */
     uint32_t compute_milli_percent; /* largest sum of caps on a GPU; 0: no bound */
     uint32_t weight;                /* largest; 0: no bound */
-    uint32_t tenants;               /* largest number of tenants at a time; 0: no bound */
+    uint32_t tenants;               /* largest number of tenants at a time; 0: the default */
     int priority;                   /* enum region_priority: the highest */
     bool may_exceed;                /* the sum of guarantees may be larger than the card */
     bool may_be_unlimited;          /* a tenant without a memory limit is allowed */
@@ -47,6 +48,7 @@ struct policy_subject {
     gid_t gid;
     const gid_t *groups; /* the others; borrowed */
     size_t group_count;
+    bool is_partial; /* they could not be found: no rule that comes after one for a group decides */
 };
 
 /* What there would be if the wish was granted: all tenants of the user, this one with them. */
@@ -61,12 +63,15 @@ struct policy_wish {
     size_t gpu_count;
     uint32_t weight;   /* of this tenant */
     uint32_t priority; /* enum region_priority, of this tenant */
-    uint32_t tenants;  /* number of tenants of the user, with this one */
+    uint32_t tenants;  /* number of tenants of the user, with this one and those that wait */
 };
 
-/* The rule that decides for somebody, NULL where none does. */
+/* The rule that decides for somebody, NULL where none does or that is not known. */
 const struct policy_rule *policy_find(const struct policy *policy,
                                       const struct policy_subject *subject);
+
+/* Whether a rule is for a group: otherwise nobody's groups matter. */
+bool policy_has_groups(const struct policy *policy);
 
 /* 0, or -EPERM with words for the person who asked. */
 int policy_judge(const struct policy *policy, const struct policy_subject *subject,

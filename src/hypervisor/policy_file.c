@@ -28,13 +28,23 @@ static const struct config_value_type name_type = {CONFIG_VALUE_TEXT,
 
 /* --- reading --- */
 
-/* A number or a name of a user or group; -ENOENT: there is none. */
+/* As of getpwnam_r(), whose manual names these for names that there are not. */
+static bool is_failure(int reason)
+{
+    return reason && reason != ENOENT && reason != ESRCH && reason != EBADF && reason != EPERM;
+}
+
+/*
+ * A number or a name of a user or group; -ENOENT: there is none. -EAGAIN: who knows was not there
+ * to be asked.
+ */
 static int find_id(enum policy_who who, const char *name, uint32_t *ret_id)
 {
     CLEANUP_FREE char *buffer = malloc(ENTRY_SIZE);
     struct passwd user, *found_user = NULL;
     struct group group, *found_group = NULL;
     uint64_t number;
+    int reason;
 
     if (parse_u64(&number, name, 0, UINT32_MAX - 1, NULL) == 0) {
         *ret_id = (uint32_t)number;
@@ -43,9 +53,11 @@ static int find_id(enum policy_who who, const char *name, uint32_t *ret_id)
     if (!buffer)
         return -ENOMEM;
     if (who == POLICY_USER)
-        (void)getpwnam_r(name, &user, buffer, ENTRY_SIZE, &found_user); /* NULL says it all */
+        reason = getpwnam_r(name, &user, buffer, ENTRY_SIZE, &found_user);
     else
-        (void)getgrnam_r(name, &group, buffer, ENTRY_SIZE, &found_group);
+        reason = getgrnam_r(name, &group, buffer, ENTRY_SIZE, &found_group);
+    if (is_failure(reason))
+        return -EAGAIN;
     if (!found_user && !found_group)
         return -ENOENT;
     *ret_id = found_user ? found_user->pw_uid : found_group->gr_gid;
@@ -63,12 +75,18 @@ static int read_who(struct reading *reading, struct yaml_tree *tree, const yaml_
     const char *text = yaml_tree_text(value);
     struct policy_rule *rule = &reading->rule;
     struct err reason;
+    int rc;
 
     if (!text || !*text || config_value_read(&name_type, text, rule->name, &reason) < 0)
         return yaml_tree_fail(tree, value, err, "'%s' has to name somebody", key);
     rule->who = str_equals(key, "user") ? POLICY_USER : POLICY_GROUP;
-    if (find_id(rule->who, text, &rule->id) < 0)
+    rc = find_id(rule->who, text, &rule->id);
+    if (rc == -ENOENT)
         return yaml_tree_fail(tree, value, err, "there is no %s '%s' on this machine", key, text);
+    if (rc < 0) {
+        (void)yaml_tree_fail(tree, value, &reason, "%s '%s' cannot be looked up now", key, text);
+        return err_say(err, -rc, "%s", reason.text);
+    }
     return 0;
 }
 

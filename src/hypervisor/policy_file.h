@@ -9,7 +9,7 @@
 /*
  * Reads the list `node`; nothing (null): no rules. Users and groups that have a name are looked up
  * now: who is added to the machine later is known after the next reading. -EINVAL with place and
- * words.
+ * words; -EAGAIN where a name could not be looked up, which says nothing about it.
  */
 int policy_file_read(struct policy *ret_policy, struct yaml_tree *tree, yaml_node_t *node,
                      struct err *err) MUST_CHECK;

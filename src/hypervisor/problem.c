@@ -16,6 +16,7 @@ static const struct title {
     {404, "Not Found"},
     {405, "Method Not Allowed"},
     {409, "Conflict"},
+    {411, "Length Required"},
     {413, "Content Too Large"},
     {414, "URI Too Long"},
     {415, "Unsupported Media Type"},
@@ -45,6 +46,10 @@ static const struct meaning {
     {EAGAIN, 429, "too-much-at-once"},
     {ECANCELED, 409, "deleted"},
     {ETIMEDOUT, 504, "no-answer"},
+    /* The supervisor, or the daemon, has ended: the next one can be asked soon. */
+    {ECONNRESET, 503, "has-ended"},
+    {ECONNREFUSED, 503, "has-ended"},
+    {EPIPE, 503, "has-ended"},
 };
 
 const char *problem_title(unsigned int status)

@@ -1,8 +1,8 @@
 #pragma once
 /*
  * promise - limits that a tenant was promised and that are perhaps not in force yet: each SET that
- * was admitted, until a status that was made after all of them has come. Nobody else is promised the
- * same meanwhile.
+ * was admitted, until a status that was made after all of them has come. Nobody else is promised
+ * the same meanwhile.
  */
 #include "supervisor/tenant.h"
 
@@ -25,7 +25,7 @@ bool promise_is_more_time(const struct tenant_quota *quota, const struct tenant_
 struct tenant_quota promise_larger(const struct tenant_quota *quota,
                                    const struct tenant_quota *other);
 
-/* One more SET, which comes on top of those that were promised before. One that cannot be is none. */
+/* One more SET, on top of those that were promised before. One that cannot be is none. */
 void promise_add(struct promise *promise, const struct tenant *tenant,
                  const struct message_set *set, uint64_t now_ns);
 

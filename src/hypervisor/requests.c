@@ -66,11 +66,16 @@ static int create(struct node *node, struct request *request, const struct list 
     if (keeper && keeper_has_name(keeper))
         return err_say(err, EEXIST, "the name '%s' is taken by a tenant that is there",
                        request->name);
+    /* A former daemon's, without a lock, would take what is made now for its own. */
+    if (keeper && keeper->lock_fd < 0)
+        keeper_end(keeper);
     rc = admit_create(&admit, request, waiter, &tenant, err);
     if (rc < 0)
         return rc;
     choose_engine(node, &tenant);
     rc = keeper_create(&keeper, &node->keeper_config, &tenant, &request->front_fd, err);
+    if (rc < 0)
+        node->disk_due_ns = 0; /* it may be the disk: looked at at once */
     if (rc == -ENOSPC)
         return -EIO; /* a full disk is no full GPU: nobody waits for room on it */
     if (rc < 0)
@@ -118,6 +123,12 @@ static bool may_wait(const struct node *node, uid_t uid)
     return count < WAITING_MOST && (uid == 0 || of_one < OF_ONE_MOST);
 }
 
+/* Who asks at wire speed is not told of at wire speed. */
+static bool may_tell(struct node *node, const struct request *request)
+{
+    return refusal_log_may_tell(&node->refusals, request->caller.uid, clock_now_ns());
+}
+
 static int wait_for_room(struct node *node, struct request *request, struct err *err)
 {
     struct err why = *err;
@@ -133,7 +144,8 @@ static int wait_for_room(struct node *node, struct request *request, struct err 
         clock_now_ns() +
         (request->queue_ns < REQUEST_QUEUE_MOST_NS ? request->queue_ns : REQUEST_QUEUE_MOST_NS);
     list_append(&node->waiting, &waiting->node);
-    node_tell(node, EVENT_TENANT_QUEUED, NULL, "'%s' waits for room", request->name);
+    if (may_tell(node, request))
+        node_tell(node, EVENT_TENANT_QUEUED, NULL, "'%s' waits for room", request->name);
     if (request->queued)
         request->queued(request, why.text);
     node_changed(node);
@@ -157,7 +169,8 @@ static void do_create(struct node *node, struct request *request)
         rc = wait_for_room(node, request, &err);
     if (rc >= 0)
         return; /* its supervisor's first word finishes it */
-    node_tell(node, EVENT_TENANT_REFUSED, NULL, "'%s': %s", request->name, err.text);
+    if (may_tell(node, request))
+        node_tell(node, EVENT_TENANT_REFUSED, NULL, "'%s': %s", request->name, err.text);
     finish(request, rc, err.text);
 }
 
@@ -192,12 +205,29 @@ void requests_retry_waiters(struct node *node)
         rc = create(node, waiting->request, &waiting->node, &err);
         if (rc == -ENOSPC && now_ns < waiting->until_ns)
             continue;
-        if (rc < 0)
+        if (rc < 0 && may_tell(node, waiting->request))
             node_tell(node, EVENT_TENANT_REFUSED, NULL, "'%s': %s", waiting->request->name,
                       err.text);
         drop(node, waiting, rc, err.text);
     }
     node->is_retrying_waiters = false;
+}
+
+void requests_look(struct node *node)
+{
+    uint32_t count;
+    uid_t uid;
+
+    while (refusal_log_take(&node->refusals, clock_now_ns(), &uid, &count)) {
+        char whose[32] = "other users";
+
+        if (uid != REFUSAL_LOG_OTHERS)
+            (void)str_format(whose, sizeof(whose), "user %u", uid); /* fits */
+        node_tell(node, EVENT_TENANT_REFUSED, NULL,
+                  "%u more of %s were refused or waited within a minute", count, whose);
+    }
+    if (!list_is_empty(&node->waiting))
+        requests_retry_waiters(node);
 }
 
 void requests_cancel(struct node *node, const struct request *request)
@@ -248,21 +278,38 @@ static bool may_change(const struct request_caller *caller, uid_t owner)
     return caller->is_operator || (caller->uid != (uid_t)-1 && caller->uid == owner);
 }
 
-static int prepare_set(const struct node *node, struct request *request,
-                       const struct keeper *keeper, struct err *err)
+/* What an operator has suspended its user cannot resume, nor make its own by suspending it. */
+static int judge_suspension(const struct request_caller *caller, const struct keeper *keeper,
+                            struct message_set *limits, struct err *err)
+{
+    bool is_over_user = caller->is_operator && caller->uid != keeper->tenant.uid;
+
+    if (!limits->is_suspended && keeper->is_held && !caller->is_operator)
+        return err_say(err, EPERM, "tenant '%s' was suspended by an operator, who can resume it",
+                       keeper->tenant.name);
+    if (limits->is_suspended)
+        limits->is_suspended = is_over_user || keeper->is_held ? MESSAGE_HELD : 1;
+    return 0;
+}
+
+static int prepare_set(struct node *node, struct request *request, const struct keeper *keeper,
+                       struct err *err)
 {
     struct admit admit = node_admit(node);
     struct message_set limits = request->limits;
+    int rc = 0;
 
     message_init(&limits, MESSAGE_SET, sizeof(limits));
     if (request->kind != REQUEST_CHANGE) {
         limits.fields = MESSAGE_SET_SUSPENDED;
         limits.is_suspended = request->kind == REQUEST_SUSPEND;
     }
+    if (limits.fields & MESSAGE_SET_SUSPENDED)
+        rc = judge_suspension(&request->caller, keeper, &limits, err);
     request->limits = limits;
-    return limits.fields & ~(uint32_t)MESSAGE_SET_SUSPENDED
-               ? admit_change(&admit, request, keeper, err)
-               : 0;
+    if (!rc && limits.fields & ~(uint32_t)MESSAGE_SET_SUSPENDED)
+        rc = admit_change(&admit, request, keeper, err);
+    return rc;
 }
 
 /* One that is not made yet is ended as one that is there: by its user and by operators. */
@@ -307,6 +354,8 @@ static void do_to_tenant(struct node *node, struct request *request)
     else if (request->kind == REQUEST_DELETE)
         talk_ask(keeper->line, &end, take_reply, request);
     else {
+        if (request->limits.fields & MESSAGE_SET_SUSPENDED)
+            keeper->is_held = request->limits.is_suspended == MESSAGE_HELD;
         promise_add(&keeper->promise, &keeper->tenant, &request->limits, clock_now_ns());
         talk_ask(keeper->line, &request->limits, take_reply, request);
     }

@@ -38,6 +38,21 @@ void snapshot_release(struct snapshot *snapshot)
     free(snapshot);
 }
 
+uint64_t snapshot_adopted_bytes(const struct snapshot *snapshot,
+                                const struct snapshot_tenant *tenant, uint32_t gpu)
+{
+    uint64_t sum_bytes = 0;
+
+    for (uint32_t i = 0; i < snapshot->foreign_count; i++) {
+        const struct snapshot_foreign *foreign = &snapshot->foreign[i];
+
+        if (foreign->gpu == gpu && foreign->memory_bytes != SNAPSHOT_UNKNOWN &&
+            strcmp(foreign->tenant, tenant->name) == 0)
+            sum_bytes += foreign->memory_bytes;
+    }
+    return sum_bytes;
+}
+
 static int compare_names(const void *name, const void *tenant)
 {
     return strcmp(name, ((const struct snapshot_tenant *)tenant)->name);

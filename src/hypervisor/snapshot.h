@@ -72,8 +72,8 @@ enum snapshot_state {
 };
 
 struct snapshot_tenant {
-    char name[64];
-    uid_t uid; /* who asked for it; SNAPSHOT_NO_UID: not known */
+    char name[64]; /* a standalone one's is name@uid, its own name cut where that is too long */
+    uid_t uid;     /* who asked for it; SNAPSHOT_NO_UID: not known */
     int32_t supervisor_pid;
     enum snapshot_state state;
     bool is_standalone; /* another's `vgpu run`: shown, not changed */
@@ -129,6 +129,10 @@ struct snapshot *snapshot_hold(struct snapshot *snapshot);
 void snapshot_release(struct snapshot *snapshot);
 
 const struct snapshot_tenant *snapshot_find(const struct snapshot *snapshot, const char *name);
+
+/* What processes that are counted to the tenant use on a card beside its own, where it is known. */
+uint64_t snapshot_adopted_bytes(const struct snapshot *snapshot,
+                                const struct snapshot_tenant *tenant, uint32_t gpu);
 
 /* "running", "suspended", ...; "high", ...: the words of JSON and metrics. */
 const char *snapshot_state_word(enum snapshot_state state);

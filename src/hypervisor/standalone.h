@@ -1,9 +1,9 @@
 #pragma once
 /*
  * standalone - the tenants of other users' `vgpu run`: found in their runtime directories, shown,
- * and left alone. What lies there is theirs and hostile: directories are taken as they are owned,
- * files are not read, and who answers on a socket is believed of nothing but what is shown of it.
- * They are not admitted by us, and nothing is reserved for them.
+ * and left alone. What lies there is theirs and hostile: it is looked at by a thread of its own
+ * (place_search.h), which the loop waits for at no time, and who answers on a socket is believed of
+ * nothing but what is shown of it. They are not admitted by us, and nothing is reserved for them.
  */
 #include "utils/attr.h"
 #include "utils/err.h"
@@ -12,22 +12,26 @@
 #include <stdint.h>
 #include <uv.h>
 
+#define STANDALONE_TENANTS_MAX 256
+
+struct keeper;
 struct standalone;
 
-struct standalone_config {
-    uv_loop_t *loop;
-    const char *own_base;             /* borrowed: the daemon's runtime directory is left out */
-    void (*on_change)(void *context); /* something that is shown has changed */
-    void *context;
-};
-
-int standalone_new(struct standalone **ret_standalone, const struct standalone_config *config,
+/* The directory, the daemon's own, is left out. */
+int standalone_new(struct standalone **ret_standalone, uv_loop_t *loop, const char *own_base,
                    struct err *err) MUST_CHECK;
-/* NULL is fine. */
+/* NULL is fine. Waits for the thread for a second at most; one that hangs frees what it has. */
 void standalone_free(struct standalone *standalone);
 
-/* Looks in the directories that the patterns (as a shell's, commas between them) name. */
+/*
+ * Once a second: takes what was found in the directories that the patterns (as a shell's, commas
+ * between them) name, has them searched again, and asks those that are known how they are.
+ */
 void standalone_look(struct standalone *standalone, const char *patterns, uint64_t now_ns);
 
-/* Their keepers (keeper.h), each with is_observed. */
+/* When the newest search began of which all is taken; before the first, when we began. */
+uint64_t standalone_searched_ns(const struct standalone *standalone);
+
+/* Their keepers (keeper.h), each with is_observed; NULL: none is called so and has answered. */
 const struct list *standalone_keepers(const struct standalone *standalone);
+const struct keeper *standalone_find(const struct standalone *standalone, const char *name);

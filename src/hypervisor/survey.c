@@ -103,7 +103,6 @@ static void add_planned(struct snapshot *snapshot, struct snapshot_tenant *shown
         share->cap_milli_percent = quota->cap_milli_percent;
         share->weight = quota->weight;
         share->priority = quota->priority;
-        share->switch_calls = share->late_looks = share->control_failures = 0;
         reserve(&snapshot->gpus[share->gpu], share);
     }
 }
@@ -147,6 +146,8 @@ static void add_keeper(struct snapshot *snapshot, struct snapshot_tenant *shown,
     shown->on_loss = keeper->tenant.on_loss;
     shown->supervisor_restarts = keeper->restarts;
     if (!keeper->has_status) {
+        shown->rm_calls = shown->rm_unparsed = SNAPSHOT_UNKNOWN;
+        shown->refusals = shown->guard_enables = SNAPSHOT_UNKNOWN;
         add_planned(snapshot, shown, &keeper->tenant);
         return;
     }
@@ -161,10 +162,7 @@ static void add_keeper(struct snapshot *snapshot, struct snapshot_tenant *shown,
     add_processes(snapshot, shown, keeper);
 }
 
-/*
- * Its name may be one of ours too: no name of a tenant has an `@`. What it says that it may have is
- * nothing that we have guaranteed.
- */
+/* What it says that it may have is nothing that we have guaranteed. */
 static void add_observed(struct snapshot *snapshot, struct snapshot_tenant *shown,
                          const struct keeper *keeper)
 {
@@ -174,8 +172,6 @@ static void add_observed(struct snapshot *snapshot, struct snapshot_tenant *show
     add_keeper(snapshot, shown, keeper);
     memcpy(snapshot->gpus, gpus, sizeof(gpus));
     shown->is_standalone = true;
-    (void)str_format(shown->name, sizeof(shown->name), "%s@%u", keeper->tenant.name,
-                     keeper->tenant.uid); /* cut at worst */
 }
 
 static int compare_names(const void *a, const void *b)

@@ -1,6 +1,7 @@
 #include "hypervisor/talk.h"
 
 #include "utils/clock.h"
+#include "utils/closer.h"
 #include "utils/list.h"
 #include "utils/sock.h"
 #include "utils/str.h"
@@ -23,7 +24,8 @@ struct question {
 struct talk {
     struct talk_config config;
     char path[112];
-    int fd; /* -1: not connected */
+    int fd;    /* -1: not connected */
+    uid_t uid; /* of who answers there */
     uv_poll_t poll;
     bool is_polling, is_closed;
     struct list questions;
@@ -49,7 +51,7 @@ static void on_poll_closed(uv_handle_t *handle)
     struct talk *talk = handle->data;
 
     talk->is_polling = false;
-    attr_close(&talk->fd);
+    closer_end(&talk->fd, talk->uid);
     if (talk->is_closed)
         free(talk);
 }
@@ -100,12 +102,14 @@ static void on_readable(uv_poll_t *poll, int status, int events)
             struct message_header header;
             char bytes[MESSAGE_SIZE_MAX];
         } message;
+        struct sock_fds none = {.close = closer_close, .uid = talk->uid};
         ssize_t length =
-            status < 0 ? 0 : sock_receive(talk->fd, &message, sizeof(message), NULL, 0);
+            status < 0 ? 0 : sock_receive(talk->fd, &message, sizeof(message), &none, 0);
 
         if (length == -EAGAIN)
             return;
-        if (length <= 0 || message_check(&message, (size_t)length) < 0) {
+        if (length <= 0 || closer_count(talk->uid) > CLOSER_MANY ||
+            message_check(&message, (size_t)length) < 0) {
             lose(talk, -ECONNRESET, "its supervisor has ended the connection");
             return;
         }
@@ -113,25 +117,37 @@ static void on_readable(uv_poll_t *poll, int status, int events)
     }
 }
 
+int talk_use(struct talk *talk, int *fd)
+{
+    struct sock_peer peer;
+    int rc;
+
+    talk->fd = TAKE_FD(*fd);
+    if (sock_get_peer(&peer, talk->fd, NULL) == 0)
+        talk->uid = peer.uid;
+    rc = uv_poll_init(talk->config.loop, &talk->poll, talk->fd);
+    if (rc < 0) {
+        closer_end(&talk->fd, talk->uid);
+        return rc;
+    }
+    talk->poll.data = talk;
+    talk->is_polling = true;
+    return uv_poll_start(&talk->poll, UV_READABLE | UV_DISCONNECT, on_readable);
+}
+
 static int connect_now(struct talk *talk)
 {
+    CLEANUP_CLOSE int fd = -1;
     int rc;
 
     if (talk->is_closed)
         return -ECONNRESET; /* asked for in an answer that closing gave */
     if (talk->is_polling)
         return uv_is_closing((uv_handle_t *)&talk->poll) ? -ECONNRESET : 0;
-    rc = sock_connect(&talk->fd, talk->path, CONNECT_MS, NULL);
-    if (rc < 0)
-        return rc;
-    rc = uv_poll_init(talk->config.loop, &talk->poll, talk->fd);
-    if (rc < 0) {
-        attr_close(&talk->fd);
-        return rc;
-    }
-    talk->poll.data = talk;
-    talk->is_polling = true;
-    return uv_poll_start(&talk->poll, UV_READABLE | UV_DISCONNECT, on_readable);
+    if (!talk->path[0])
+        return -ECONNRESET;
+    rc = sock_connect(&fd, talk->path, CONNECT_MS, NULL);
+    return rc ? rc : talk_use(talk, &fd);
 }
 
 struct talk *talk_new(const struct talk_config *config)
@@ -143,7 +159,8 @@ struct talk *talk_new(const struct talk_config *config)
     talk->config = *config;
     talk->fd = -1;
     list_init(&talk->questions);
-    (void)str_format(talk->path, sizeof(talk->path), "%s", config->path); /* a socket's fits */
+    (void)str_format(talk->path, sizeof(talk->path), "%s",
+                     config->path ? config->path : ""); /* a socket's fits */
     return talk;
 }
 
@@ -208,4 +225,10 @@ bool talk_expire(struct talk *talk, uint64_t now_ns)
         return false;
     lose(talk, -ETIMEDOUT, "its supervisor does not answer");
     return true;
+}
+
+void talk_excuse(struct talk *talk, uint64_t now_ns)
+{
+    if (!list_is_empty(&talk->questions))
+        CONTAINER_OF(talk->questions.next, struct question, node)->asked_ns = now_ns;
 }

@@ -23,7 +23,7 @@ typedef void talk_take(void *context, const struct message_header *message);
 
 struct talk_config {
     uv_loop_t *loop;
-    const char *path; /* copied */
+    const char *path; /* copied; NULL: the line is talk_use()'s */
     void (*on_news)(void *context, const struct message_header *message);
     void (*on_lost)(void *context); /* the line is down, and may be closed in here */
     void *context;
@@ -31,6 +31,12 @@ struct talk_config {
 
 /* NULL: no memory. The line is opened with the first question. */
 struct talk *talk_new(const struct talk_config *config);
+
+/*
+ * The line is this connection, which it takes (non-blocking or not): it is lost once, and never
+ * opened by us. -errno: it is closed.
+ */
+int talk_use(struct talk *talk, int *fd) MUST_CHECK;
 
 /* Nobody is told any more; what waits is answered with -ECONNRESET first. NULL is fine. */
 void talk_close(struct talk *talk);
@@ -49,3 +55,6 @@ int talk_watch(struct talk *talk) MUST_CHECK;
  * answered with -ETIMEDOUT. Returns whether that was so.
  */
 bool talk_expire(struct talk *talk, uint64_t now_ns);
+
+/* We did not listen until now: the question that waits has its time again. */
+void talk_excuse(struct talk *talk, uint64_t now_ns);

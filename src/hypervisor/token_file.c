@@ -17,7 +17,6 @@
 struct token {
     unsigned char text[TOKEN_LENGTH_MAX]; /* the rest is zero */
     size_t length;
-    uint64_t expires_unix_ms; /* UINT64_MAX: never */
     struct token_grant grant;
 };
 
@@ -131,13 +130,13 @@ static int read_token(struct token *token, const struct line *line, struct err *
         return err_say(err, EINVAL, "the token's role is missing");
     token->length = strlen(line->words[0]);
     memcpy(token->text, line->words[0], token->length);
-    token->expires_unix_ms = UINT64_MAX;
+    token->grant.expires_unix_ms = UINT64_MAX;
     rc = read_role(token, line, &position, err);
     if (rc < 0 || position == line->word_count)
         return rc;
     if (!str_starts_with(line->words[position], expires) || position + 1 != line->word_count)
         return err_say(err, EINVAL, "'%s' is not understood", line->words[position]);
-    return read_expiry(&token->expires_unix_ms, line->words[position] + strlen(expires), err);
+    return read_expiry(&token->grant.expires_unix_ms, line->words[position] + strlen(expires), err);
 }
 
 static int split(struct line *line, const char *text, size_t length, struct err *err)
@@ -271,7 +270,7 @@ int token_file_find_at(const struct token_file *file, const char *bearer, uint64
     explicit_bzero(padded, sizeof(padded));
     if (!found)
         return -ENOENT;
-    if (unix_ms >= found->expires_unix_ms)
+    if (unix_ms >= found->grant.expires_unix_ms)
         return -EKEYEXPIRED;
     *ret_grant = found->grant;
     return 0;

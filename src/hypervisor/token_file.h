@@ -26,6 +26,7 @@ struct token_grant {
     enum token_role role;
     char pod_namespace[64]; /* of TOKEN_POD; else empty */
     char pod_name[254];
+    uint64_t expires_unix_ms; /* UINT64_MAX: never */
 };
 
 struct token_file;

@@ -265,6 +265,8 @@ static int add_share(struct usage_batch *batch, const struct snapshot *snapshot,
         return -ENOMEM;
     if (memory_bytes == SNAPSHOT_UNKNOWN)
         memory_bytes = share->memory_nvml_bytes;
+    if (memory_bytes != SNAPSHOT_UNKNOWN)
+        memory_bytes += snapshot_adopted_bytes(snapshot, tenant, share->gpu);
     add_number(entry, FIELD_MEMORY_BYTES, known(memory_bytes));
     add_number(entry, FIELD_MEMORY_PERCENTAGE, percentage(memory_bytes, share->memory_limit_bytes));
     add_number(entry, FIELD_COMPUTE_PERCENTAGE, used_percent);
@@ -275,6 +277,9 @@ static int add_share(struct usage_batch *batch, const struct snapshot *snapshot,
 static int add_tenant(struct usage_batch *batch, const struct snapshot *snapshot,
                       const struct snapshot_tenant *tenant)
 {
+    /* Any user can have as many of those as he likes, called whatever he likes. */
+    if (tenant->is_standalone)
+        return 0;
     for (uint32_t i = 0; i < tenant->share_count; i++)
         if (tenant->shares[i].gpu < snapshot->gpu_count &&
             add_share(batch, snapshot, tenant, &tenant->shares[i]) < 0)

@@ -1,5 +1,7 @@
 #include "hypervisor/v2_folder.h"
 
+#include "utils/str.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -65,19 +67,33 @@ int v2_folder_open_pod(int base_fd, const struct pod_name *pod, bool make, struc
     return v2_folder_open_below(namespace_fd, pod->name, make, err);
 }
 
+/*
+ * Opens what an O_PATH descriptor is of. Looking at it first is what that is for: opening a device
+ * does something to it already.
+ */
+static int open_place(int place, int flags)
+{
+    char path[32];
+
+    (void)str_format(path, sizeof(path), "/proc/self/fd/%d", place); /* fits */
+    return open(path, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+}
+
 int v2_folder_open_file(int pod_fd, bool is_ours, struct err *err)
 {
-    CLEANUP_CLOSE int fd =
-        openat(pod_fd, FILE_NAME,
-               (is_ours ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    CLEANUP_CLOSE int place = openat(pod_fd, FILE_NAME, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    CLEANUP_CLOSE int fd = -1;
     struct stat status;
 
-    if (fd < 0)
+    if (place < 0)
         return open_error(err, "file", FILE_NAME);
-    if (fstat(fd, &status) < 0)
+    if (fstat(place, &status) < 0)
         return err_set(err, errno, "look at file '%s'", FILE_NAME);
     if (!S_ISREG(status.st_mode))
         return err_say(err, EPERM, "'%s' is no file", FILE_NAME);
+    fd = open_place(place, is_ours ? O_RDWR : O_RDONLY);
+    if (fd < 0)
+        return open_error(err, "file", FILE_NAME);
     if (is_ours && (status.st_uid != geteuid() || status.st_nlink != 1))
         return err_say(err, EPERM, "file '%s' is not of our making", FILE_NAME);
     if (is_ours && (status.st_mode & 07777) != FILE_MODE && fchmod(fd, FILE_MODE) < 0)

@@ -221,6 +221,16 @@ int v2_region_write_head(int fd, const struct v2_region_image *image, struct err
     return write_beginning(fd, image, HEAD_WORDS, err);
 }
 
+int v2_region_write_heartbeat(int fd, uint64_t now_unix_s, struct err *err)
+{
+    ssize_t count = pwrite(fd, &now_unix_s, sizeof(now_unix_s),
+                           offsetof(struct v2_region_image, heartbeat_unix_s));
+
+    if (count < 0)
+        return err_set(err, errno, "write a pod's shared file");
+    return count == sizeof(now_unix_s) ? 0 : err_set(err, ENOSPC, "write a pod's shared file");
+}
+
 static void copy_uuid(char *ret_uuid, const char *uuid)
 {
     size_t length = strnlen(uuid, V2_REGION_UUID_SIZE - 1);

@@ -106,6 +106,9 @@ int v2_region_write(int fd, const struct v2_region_image *image, struct err *err
 /* The same for all but the pids: a sixteenth of it to read, for when those have not changed. */
 int v2_region_write_head(int fd, const struct v2_region_image *image, struct err *err) MUST_CHECK;
 
+/* The heartbeat alone: a word that is written whatever else the file says. */
+int v2_region_write_heartbeat(int fd, uint64_t now_unix_s, struct err *err) MUST_CHECK;
+
 /* What a file of either version says, checked: of use for showing it, and for nothing else. */
 struct v2_region_device {
     uint32_t slot;

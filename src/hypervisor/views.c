@@ -56,6 +56,7 @@ struct views {
     struct listener listeners[LISTENERS];
     uint64_t start_unix_ms;
     uint64_t look_ns, looked_ns; /* between two looks; the last one: for the loop's lag */
+    _Atomic uint64_t samples;    /* looks; relaxed: it guards nothing */
     _Atomic uint64_t lag_ns;     /* relaxed: it guards nothing; UINT64_MAX: not known yet */
     struct gpu_info *gpu_info;
     struct late_view usage;
@@ -127,23 +128,27 @@ static void want_listeners(struct views *views, const struct config *config)
 static void fill_own(void *context, struct metrics_own *own)
 {
     struct views *views = context;
-    const struct backend *backend = node_backend(views->node);
-    struct snapshot *snapshot = backend->get_snapshot(backend->context);
     uint64_t lag_ns = load_relaxed(&views->lag_ns);
     struct metrics_writer *writer = load_acquire(&views->writer);
 
     own->start_unix_ms = views->start_unix_ms;
-    own->samples = snapshot->sequence;
+    own->samples = load_relaxed(&views->samples);
     own->loop_lag_ns = lag_ns == UINT64_MAX ? SNAPSHOT_UNKNOWN : lag_ns;
     if (writer)
         own->usage_lines_lost = metrics_writer_lost(writer);
-    snapshot_release(snapshot);
 }
 
 static int start_http(struct views *views, const struct config *config, struct err *err)
 {
-    const struct http_server_options options = {.host_names = config->node_name};
-    int rc = http_server_new(&views->server, &options, err);
+    char names[HTTP_HOST_NAMES_SIZE];
+    const struct http_server_options options = {.host_names = names};
+    int rc;
+
+    (void)str_format(names, sizeof(names), "%s %s", config->node_name,
+                     config->api_host_names); /* fits: config_check() */
+    for (char *comma = names; (comma = strchr(comma, ',')) != NULL;)
+        *comma = ' ';
+    rc = http_server_new(&views->server, &options, err);
 
     if (!rc)
         rc = api_new(&views->api, node_backend(views->node), views->server, err);
@@ -391,6 +396,7 @@ void views_look(struct views *views, struct snapshot *snapshot)
     if (views->looked_ns)
         store_relaxed(&views->lag_ns, late_ns > views->look_ns ? late_ns - views->look_ns : 0);
     views->looked_ns = now_ns;
+    (void)add_relaxed(&views->samples, 1);
     for (size_t i = 0; i < LISTENERS; i++)
         listen_when_due(views, &views->listeners[i], now_ns);
     if (views->legacy)

@@ -12,7 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PREFIX "vgpu: " /* of a line for people (utils/log.h) */
+#define PREFIX       "vgpu: " /* of a line for people (utils/log.h) */
+#define READS_A_TURN 32       /* a pipe's worth, so that a flood starves nobody */
 
 struct words {
     int read_fd, write_fd;
@@ -47,19 +48,22 @@ static void take_lines(struct words *words)
     words->length = 0;
 }
 
+/* Supervisors drop what they say to a full pipe: it is emptied at once. */
 static void on_readable(uv_poll_t *poll, int status, int events)
 {
     struct words *words = poll->data;
-    ssize_t length;
 
     (void)status;
     (void)events;
-    length =
-        read(words->read_fd, words->text + words->length, sizeof(words->text) - 1 - words->length);
-    if (length <= 0)
-        return; /* we hold the other end ourselves: it does not end */
-    words->length += (size_t)length;
-    take_lines(words);
+    for (int i = 0; i < READS_A_TURN; i++) {
+        ssize_t length = read(words->read_fd, words->text + words->length,
+                              sizeof(words->text) - 1 - words->length);
+
+        if (length <= 0)
+            return; /* we hold the other end ourselves: it does not end */
+        words->length += (size_t)length;
+        take_lines(words);
+    }
 }
 
 int words_new(struct words **ret_words, uv_loop_t *loop, struct err *err)

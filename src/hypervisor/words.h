@@ -1,7 +1,8 @@
 #pragma once
 /*
  * words - what supervisors write to their standard error, as lines of the daemon's log. They all
- * write to one pipe; a line is one write and does not mix with others. After the daemon's end they
+ * write to one pipe; a line is one write and does not mix with others. They do not wait for us:
+ * what finds the pipe full, since the daemon stands still, is lost. After the daemon's end they
  * write to nobody, which they do not mind.
  */
 #include "utils/attr.h"

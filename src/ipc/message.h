@@ -167,8 +167,10 @@ struct message_set {
     uint64_t memory_bytes;         /* or REGION_NO_LIMIT */
     uint32_t memory_milli_percent; /* of each card, where not 0 */
     uint32_t cap_milli_percent, weight, priority;
-    uint32_t is_suspended;
+    uint32_t is_suspended; /* 1; MESSAGE_HELD: an operator has, and its user is not to resume it */
 };
+
+#define MESSAGE_HELD 2u
 
 struct message_reply {
     struct message_header header;

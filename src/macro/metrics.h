@@ -16,7 +16,6 @@
     SCOPE(FAULT, "for each component that may have a fault")                                       \
     SCOPE(GPU, "for each GPU")                                                                     \
     SCOPE(GPU_VERDICT, "for each GPU and verdict; 1 for the one that holds")                       \
-    SCOPE(FOREIGN, "for each process and GPU")                                                     \
     SCOPE(TENANT, "for each tenant")                                                               \
     SCOPE(TENANT_STATE, "for each tenant and state; 1 for the one that holds")                     \
     SCOPE(SHARE, "for each tenant and GPU that it may use")                                        \
@@ -29,9 +28,7 @@
     LABEL(GPU, gpu, "NVML's index of the GPU")                                                     \
     LABEL(UUID, uuid, "NVML's UUID of the GPU")                                                    \
     LABEL(MODEL, model, "NVML's name of the GPU")                                                  \
-    LABEL(PID, pid, "process id, as the daemon sees it")                                           \
-    LABEL(COMM, comm, "the process's name")                                                        \
-    LABEL(COMPONENT, component, "loop, gpu, sampler, runtime, disk or supervisor")                 \
+    LABEL(COMPONENT, component, "gpu, sampler, disk, api, metrics or shared-files")                \
     LABEL(VERDICT, verdict, "obeys, inert or not-tested")                                          \
     LABEL(STATE, state, "starting, running, suspended, queued or orphaned")                        \
     LABEL(PRIORITY, priority, "low, normal or high")                                               \
@@ -64,8 +61,6 @@ enum metrics_label {
 #define METRICS_LABELS_OF_FAULT          (METRICS_BIT(NODE) | METRICS_BIT(COMPONENT))
 #define METRICS_LABELS_OF_GPU            (METRICS_BIT(NODE) | METRICS_BIT(GPU) | METRICS_BIT(UUID))
 #define METRICS_LABELS_OF_GPU_VERDICT    (METRICS_LABELS_OF_GPU | METRICS_BIT(VERDICT))
-#define METRICS_LABELS_OF_A_PROCESS      (METRICS_BIT(PID) | METRICS_BIT(COMM))
-#define METRICS_LABELS_OF_FOREIGN        (METRICS_LABELS_OF_GPU | METRICS_LABELS_OF_A_PROCESS)
 #define METRICS_LABELS_OF_TENANT         (METRICS_BIT(NODE) | METRICS_BIT(TENANT))
 #define METRICS_LABELS_OF_TENANT_STATE   (METRICS_LABELS_OF_TENANT | METRICS_BIT(STATE))
 #define METRICS_LABELS_OF_SHARE          (METRICS_LABELS_OF_GPU | METRICS_BIT(TENANT))

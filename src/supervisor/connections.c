@@ -4,8 +4,10 @@
 #include "ipc/message.h"
 #include "supervisor/clients.h"
 #include "supervisor/guests.h"
+#include "supervisor/process.h"
 #include "supervisor/tenant.h"
 #include "utils/clock.h"
+#include "utils/closer.h"
 #include "utils/log.h"
 #include "utils/shm.h"
 #include "utils/sock.h"
@@ -17,10 +19,13 @@
 #include <unistd.h>
 
 #define MESSAGES_A_TURN 64 /* of one connection, so that a flood starves nobody */
+#define ACCEPTS_A_TURN  64
 #define CONNECTIONS_MAX 1024
-#define OF_ONE_MOST     16 /* connections of one process, so that none keeps the others out */
-#define EXPIRY_MS       10 /* while a guest is lost: most are dead, which shows at once */
-#define NEWS_MS         10 /* what changes within this is told together */
+#define KEPT_FOR_ROOT   64  /* of those, also for whoever the daemon is */
+#define OF_ONE_MOST     16  /* connections of one process, so that none keeps the others out */
+#define PAUSE_MS        100 /* where there is no descriptor left to accept with */
+#define EXPIRY_MS       10  /* while a guest is lost: most are dead, which shows at once */
+#define NEWS_MS         10  /* what changes within this is told together */
 
 /* One accepted socket: of whoever, until its HELLO or its first request says. */
 struct connection {
@@ -42,7 +47,7 @@ static void on_handle_closed(uv_handle_t *handle)
 
     if (--connection->open_handles)
         return;
-    attr_close(&connection->fd);
+    closer_end(&connection->fd, connection->peer.uid);
     free(connection);
 }
 
@@ -177,6 +182,7 @@ static int on_guest_hello(struct connection *connection, struct sock_fds *fds)
     if (need_ledger(connections, fds) < 0)
         return -EPROTO;
     connection->guest = guests_join(connections->config.guests, connection->fd,
+                                    process_open_peer(connection->fd, &connection->peer),
                                     connection->peer.pid, fds->count == 2);
     if (!connection->guest)
         return -ECONNRESET; /* gone already, or guests_join() has said what is wrong */
@@ -253,7 +259,7 @@ static int dispatch(struct connection *connection, int type, const void *message
         return on_hello(connection, message, fds);
     if (connection->guest)
         return guests_take(connection->owner->config.guests, connection->guest, message,
-                           fds->count ? TAKE_FD(fds->values[0]) : -1);
+                           type == MESSAGE_FILE && fds->count ? TAKE_FD(fds->values[0]) : -1);
     if (connection->is_peer)
         return -EPROTO;
     return on_question(connection, type, message);
@@ -266,7 +272,7 @@ static bool receive_one(struct connection *connection)
         struct message_header header;
         char bytes[MESSAGE_SIZE_MAX];
     } message;
-    struct sock_fds fds = {.count = 2};
+    struct sock_fds fds = {.count = 2, .close = closer_close, .uid = connection->peer.uid};
     ssize_t length = sock_receive(connection->fd, &message, sizeof(message), &fds, 0);
     int type, rc;
 
@@ -274,8 +280,10 @@ static bool receive_one(struct connection *connection)
         return false;
     type = length > 0 ? message_check(&message, (size_t)length) : -ECONNRESET;
     rc = type < 0 ? type : dispatch(connection, type, &message, &fds);
-    for (size_t i = 0; length > 0 && i < fds.count; i++)
-        attr_close(&fds.values[i]);
+    if (length > 0)
+        sock_close_fds(&fds);
+    if (rc >= 0 && closer_count(connection->peer.uid) > CLOSER_MANY)
+        rc = -EMFILE; /* faster than they can be closed */
     if (rc >= 0)
         return true;
     /* Not where it is only gone. */
@@ -309,7 +317,7 @@ static void open_connection(struct connections *connections, int fd, const struc
     struct connection *connection = calloc(1, sizeof(*connection));
 
     if (!connection || uv_poll_init(connections->config.loop, &connection->poll, fd) < 0) {
-        attr_close(&fd);
+        closer_end(&fd, peer->uid);
         free(connection);
         return;
     }
@@ -325,34 +333,55 @@ static void open_connection(struct connections *connections, int fd, const struc
     (void)uv_poll_start(&connection->poll, UV_READABLE | UV_DISCONNECT, on_readable);
 }
 
+/* Of several that are the same user nobody can be told from the tenant. */
+static bool is_operator(const struct connections *connections, const struct sock_peer *peer)
+{
+    return peer->uid != connections->config.tenant->uid &&
+           (peer->uid == 0 || peer->uid == geteuid());
+}
+
 static bool is_welcome(const struct connections *connections, const struct sock_peer *peer)
 {
     uint32_t count = 0;
 
-    if (peer->uid != geteuid() && peer->uid != 0 && peer->uid != connections->config.tenant->uid)
-        return false;
-    if (connections->count >= CONNECTIONS_MAX)
+    if (is_operator(connections, peer))
+        return connections->count < CONNECTIONS_MAX;
+    if (peer->uid != connections->config.tenant->uid ||
+        connections->count >= CONNECTIONS_MAX - KEPT_FOR_ROOT ||
+        closer_count(peer->uid) > CLOSER_MANY)
         return false;
     LIST_EACH(node, &connections->head)
     count += CONTAINER_OF(node, struct connection, node)->peer.pid == peer->pid;
     return count < OF_ONE_MOST;
 }
 
+static void on_connect(uv_poll_t *handle, int status, int events);
+
+static void on_pause_end(uv_timer_t *timer)
+{
+    struct connections *connections = timer->data;
+
+    (void)uv_poll_start(&connections->listener, UV_READABLE, on_connect); /* as at the start */
+}
+
 static void on_connect(uv_poll_t *handle, int status, int events)
 {
     struct connections *connections = handle->data;
-    int fd;
+    struct sock_peer peer;
+    int fd, rc = 0;
 
     (void)status;
     (void)events;
-    while ((fd = accept4(connections->config.listen_fd, NULL, NULL,
-                         SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
-        struct sock_peer peer;
-
-        if (sock_get_peer(&peer, fd, NULL) < 0 || !is_welcome(connections, &peer))
-            attr_close(&fd);
-        else
+    for (int i = 0; i < ACCEPTS_A_TURN && !rc; i++) {
+        rc = sock_accept(&fd, connections->config.listen_fd, &peer);
+        if (!rc && is_welcome(connections, &peer))
             open_connection(connections, fd, &peer);
+        else if (!rc)
+            closer_end(&fd, peer.uid);
+    }
+    if (sock_is_exhausted(rc)) {
+        (void)uv_poll_stop(handle);
+        (void)uv_timer_start(&connections->pause, on_pause_end, PAUSE_MS, 0); /* cannot fail */
     }
 }
 
@@ -364,6 +393,8 @@ void connections_start(struct connections *connections, const struct connections
     connections->expiry.data = connections;
     (void)uv_timer_init(config->loop, &connections->news); /* as above */
     connections->news.data = connections;
+    (void)uv_timer_init(config->loop, &connections->pause); /* as above */
+    connections->pause.data = connections;
     connections->listener.data = connections;
     /* Both fail for misuse only. */
     if (uv_poll_init(config->loop, &connections->listener, config->listen_fd) == 0)

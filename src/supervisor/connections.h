@@ -38,6 +38,7 @@ struct connections {
     uv_poll_t listener;
     uv_timer_t expiry; /* runs while a guest is lost */
     uv_timer_t news;   /* runs while something is to be told to watchers */
+    uv_timer_t pause;  /* runs while there is no descriptor to accept with */
     struct list head;
     uint32_t count;
 };

@@ -30,6 +30,7 @@ struct slot {
     struct controller *controller;
     uint32_t number;
     bool has_thread, is_stepping, has_change;
+    bool may_go_off;       /* by what the step in progress, or the newest, was given */
     uint32_t waiter_count; /* those that wait for the end of a step go before the next one */
     pthread_t thread;
     pthread_cond_t changed; /* something for the thread to see, or a step has ended */
@@ -84,7 +85,17 @@ static bool is_armed(const struct controller *controller, pid_t pid)
     return false;
 }
 
-/* Guards are needed as soon as a tenant with a cap has compute channels. */
+/* Caps beyond the whole shrink: a peer's facts cannot make an uncapped tenant capped. */
+static bool may_go_off(const struct slot *slot)
+{
+    return slot->roster.count && slot->state.engine == REGION_ENGINE_RM &&
+           (slot->quota.cap_milli_percent < SLICES_NO_CAP || slot->quota.is_suspended);
+}
+
+/*
+ * Guards are needed as soon as a tenant with a cap has compute channels, and for as long as some
+ * are off: who is resumed has them back with the next step, or never, should we be stopped here.
+ */
 static void judge_wants_armed(struct controller *controller)
 {
     bool wants = false;
@@ -92,10 +103,7 @@ static void judge_wants_armed(struct controller *controller)
     for (size_t i = 0; i < REGION_GPUS_MAX; i++) {
         const struct slot *slot = &controller->slots[i];
 
-        if (slot->roster.count && slot->state.engine == REGION_ENGINE_RM &&
-            (slot->quota.cap_milli_percent < SLICES_NO_CAP || slot->quota.is_suspended))
-            wants = true;
-        /* Caps beyond the whole shrink: a peer's facts cannot make an uncapped tenant capped. */
+        wants |= may_go_off(slot) || slot->state.is_off || (slot->is_stepping && slot->may_go_off);
     }
     if (wants == controller->wants_armed)
         return;
@@ -130,6 +138,7 @@ static uint64_t step(struct slot *slot)
     for (size_t i = 0; i < controller->peer_count; i++)
         peers[i] = controller->peers[i];
     slot->is_stepping = true;
+    slot->may_go_off = may_go_off(slot);
     if (slot->has_change) {
         slot->governor.plan_ns = 0;
         slot->governor.facts_ns = 0;
@@ -144,10 +153,10 @@ static uint64_t step(struct slot *slot)
     lock(controller);
     slot->is_stepping = false;
     slot->state = slot->governor.state;
-    if (slot->state.engine != engine) {
+    slot->state.is_off = slot->governor.is_off;
+    if (slot->state.engine != engine)
         raise_event(controller);
-        judge_wants_armed(controller);
-    }
+    judge_wants_armed(controller);
     (void)pthread_cond_broadcast(&slot->changed);
     return next_ns;
 }

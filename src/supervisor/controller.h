@@ -37,6 +37,7 @@ struct controller_object {
 
 struct controller_state {
     enum region_engine engine;       /* what was seen to work here */
+    bool is_off;                     /* channels are off the GPU, as far as is known */
     uint64_t used_milli_percent;     /* of the last second; UINT64_MAX: not known */
     uint64_t duty_milli_percent;     /* UINT64_MAX: not known */
     uint64_t slice_us;               /* UINT64_MAX: never set */
@@ -77,8 +78,9 @@ void controller_remove_process(struct controller *controller, pid_t pid, int fd)
 
 /*
  * No channel of a process is disabled before its guard is armed. controller_wants_armed() says
- * whether guards are needed now (a cap below 100 % with compute channels); changes of it, and of
- * the engine, make controller_event_fd() (an eventfd) readable.
+ * whether guards are needed now (a cap below 100 %, or a suspended tenant, with compute channels,
+ * or channels that are still off); changes of it, and of the engine, make controller_event_fd() (an
+ * eventfd) readable.
  */
 bool controller_wants_armed(const struct controller *controller);
 void controller_set_armed(struct controller *controller, pid_t pid, bool is_armed);

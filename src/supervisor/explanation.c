@@ -71,6 +71,12 @@ static bool sum_caps(const struct message_explained *explained, uint64_t *ret_mi
     return true;
 }
 
+/* Who has no cap and nobody beside it is spared what records cost: there need not be any. */
+static bool needs_records(const struct message_explained *explained)
+{
+    return has_cap(explained) || explained->tenant_count > 1 || explained->is_suspended;
+}
+
 /* What stands in the way of all else. Returns whether anything more is to be said. */
 static bool write_state(const struct message_explained *explained, struct str *text)
 {
@@ -85,7 +91,7 @@ static bool write_state(const struct message_explained *explained, struct str *t
         str_add(text, "There is no plan yet: nothing of it has come to this GPU.\n");
         return false;
     }
-    if (!explained->has_records)
+    if (!explained->has_records && needs_records(explained))
         str_add(text, "Its use cannot be measured here, as the GPU gives no context-switch "
                       "records: a cap cannot be kept.\n");
     return true;
@@ -127,7 +133,7 @@ static void write_entitlement(const struct message_explained *explained, struct 
                 "is %u.\n",
                 explained->weight);
     else
-        str_add(text, ": it is alone on this GPU.\n");
+        str_add(text, ": it knows of no other tenant that works on this GPU.\n");
 }
 
 static void write_priority(const struct message_explained *explained, struct str *text)
@@ -142,7 +148,8 @@ static void write_priority(const struct message_explained *explained, struct str
 static void write_use(const struct message_explained *explained, struct str *text)
 {
     bool has_use = explained->used_milli_percent != MESSAGE_UNKNOWN;
-    bool has_duty = explained->duty_milli_percent != MESSAGE_UNKNOWN;
+    /* Of one that is off this second the last one's is a riddle. */
+    bool has_duty = explained->duty_milli_percent != MESSAGE_UNKNOWN && !explained->is_suspended;
 
     if (!explained->is_active && !explained->is_suspended)
         str_add(text, "It has had no work within the last half second: nobody makes room for it "
@@ -206,6 +213,8 @@ static void write_budget(const struct message_explained *explained, struct str *
 
     if (explained->is_suspended)
         return; /* whose budget stands still: what is said of it is of when it ran */
+    if (has_cap(explained) && !explained->has_records)
+        return; /* which cannot be kept, as was said */
     if (!explained->window_ns) {
         str_add(text, "It has no budget: its channels are never switched off.\n");
         return;
@@ -226,7 +235,7 @@ static void write_budget(const struct message_explained *explained, struct str *
 
 static void write_corrections(const struct message_explained *explained, struct str *text)
 {
-    if (!explained->window_ns || explained->is_suspended)
+    if (!explained->window_ns || explained->is_suspended || !explained->has_records)
         return;
     if (explained->idle_factor_milli && explained->idle_factor_milli != NO_FACTOR_MILLI) {
         str_add(text, "It idles by itself while it holds the GPU: its budget is multiplied by ");
@@ -245,7 +254,7 @@ static void write_company(const struct message_explained *explained, struct str 
     uint32_t others = explained->tenant_count ? explained->tenant_count - 1 : 0;
 
     if (!others)
-        str_add(text, "No other tenant is on this GPU.\n");
+        str_add(text, "No other tenant that it knows of works on this GPU.\n");
     else
         str_add(text, "It shares the GPU with %u other tenant%s.\n", others,
                 others == 1 ? "" : "s");

@@ -79,12 +79,24 @@ static void lose_sampler(struct governor *governor)
 
 /*
  * A tenant without a cap and without others of this user beside it has nothing that is decided by
- * records. It is spared what they cost: a second client of the driver's beside its own, while it
- * makes its context and later.
+ * records, but whether it is off when it is to be. It is spared what they cost: a second client of
+ * the driver's beside its own, while it makes its context and later.
  */
 static bool needs_records(const struct governor_input *input)
 {
-    return input->peer_count || input->quota.cap_milli_percent < SLICES_NO_CAP;
+    return input->peer_count || input->quota.cap_milli_percent < SLICES_NO_CAP ||
+           input->quota.is_suspended;
+}
+
+/* Where there are no records: of who is held off it is known all the same that it has no work. */
+static void assume(struct governor *governor, const struct governor_input *input, uint64_t now_ns)
+{
+    census_assume(&governor->census, input->roster, now_ns);
+    governor->state.duty_milli_percent = needs_records(input) ? UINT64_MAX : DUTY_WHOLE;
+    if (!governor->is_off)
+        return;
+    governor->state.duty_milli_percent = 0;
+    governor->census.busy_group_count = 0;
 }
 
 /* Returns the instant that the census stands for. */
@@ -95,16 +107,12 @@ static uint64_t take_census(struct governor *governor, const struct governor_inp
     bool flush = governor->is_capped || governor->is_suspended;
     uint64_t now_ns = clock_now_ns();
 
-    if (needs_records(input)) {
+    if (needs_records(input))
         open_sampler(governor, now_ns);
-    } else {
-        if (governor->sampler)
-            lose_sampler(governor);
-        if (!governor->is_off)
-            governor->state.duty_milli_percent = DUTY_WHOLE; /* it is never taken off */
-    }
+    else if (governor->sampler)
+        lose_sampler(governor);
     if (!governor->sampler) {
-        census_assume(&governor->census, roster, now_ns);
+        assume(governor, input, now_ns);
         return now_ns;
     }
     if (sampler_read(governor->sampler, flush) < 0) {
@@ -265,6 +273,13 @@ static void finish_second(struct governor *governor, uint64_t now_ns)
                                        .off_since_ns = second->off_since_ns};
 }
 
+bool governor_is_active(const struct governor *governor, uint64_t now_ns)
+{
+    bool is_held = governor->is_suspended && governor->is_off;
+
+    return governor->census.active_until_ns > now_ns && !is_held;
+}
+
 static void publish(struct governor *governor, const struct governor_input *input, uint64_t now_ns)
 {
     const struct controller_state *state = &governor->state;
@@ -274,7 +289,7 @@ static void publish(struct governor *governor, const struct governor_input *inpu
         .priority = (uint32_t)input->quota.priority,
         .group_count = governor->census.group_count,
         .busy_group_count = governor->census.busy_group_count,
-        .is_active = governor->census.active_until_ns > now_ns,
+        .is_active = governor_is_active(governor, now_ns),
         .slice_us = state->slice_us == UINT64_MAX ? 0 : (uint32_t)state->slice_us,
         .duty_milli_percent = (uint32_t)state->duty_milli_percent,
         .used_milli_percent = (uint32_t)state->used_milli_percent,

@@ -77,3 +77,6 @@ uint64_t governor_step(struct governor *governor, const struct governor_input *i
 
 /* Puts every channel back, whatever the state. */
 void governor_release(struct governor *governor, struct roster *roster);
+
+/* It had work within the last half second, and is not held off: others make room for it. */
+bool governor_is_active(const struct governor *governor, uint64_t now_ns);

@@ -3,16 +3,18 @@
 #include "rm/control.h"
 #include "supervisor/controller.h"
 #include "supervisor/process.h"
+#include "utils/clock.h"
 #include "utils/log.h"
 #include "utils/sock.h"
 #include "utils/str.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define COMPLAINTS_MAX 20
+#define TOLD_MAX       100 /* processes that come or go, in a span */
+#define TELLING_NS     (10 * NS_PER_SEC)
 
 void guests_init(struct guests *guests, struct region_control *control,
                  struct controller *controller)
@@ -28,6 +30,27 @@ bool guests_may_complain(struct guests *guests)
         return false;
     guests->complaint_count++;
     return true;
+}
+
+/* Programs that start and end as fast as they can do not fill the log. */
+static void tell_coming(struct guests *guests, const struct guest *guest, const char *word)
+{
+    uint64_t now_ns = clock_now_ns();
+
+    if (now_ns >= guests->telling_since_ns + TELLING_NS) {
+        if (guests->untold_count)
+            log_info("processes joined or left '%s' %u times more", guests->control->name,
+                     guests->untold_count);
+        guests->told_count = 0;
+        guests->untold_count = 0;
+        guests->telling_since_ns = now_ns;
+    }
+    if (guests->told_count == TOLD_MAX) {
+        guests->untold_count++;
+        return;
+    }
+    guests->told_count++;
+    log_info("process %d (%s) %s '%s'", (int)guest->pid, guest->comm, word, guests->control->name);
 }
 
 /* --- coming --- */
@@ -154,7 +177,7 @@ static void close_files(struct guests *guests, struct guest *guest, bool is_free
 
 static void forget(struct guests *guests, struct guest *guest)
 {
-    log_info("process %d (%s) left '%s'", (int)guest->pid, guest->comm, guests->control->name);
+    tell_coming(guests, guest, "left");
     add_counters(&guests->gone, &guest->counters);
     list_remove(&guest->node);
     guests->count--;
@@ -180,18 +203,21 @@ static void settle_former(struct guests *guests, pid_t pid, bool is_again)
     }
 }
 
-struct guest *guests_join(struct guests *guests, int socket_fd, pid_t pid, bool is_again)
+struct guest *guests_join(struct guests *guests, int socket_fd, int pid_fd, pid_t pid,
+                          bool is_again)
 {
     struct guest *guest = calloc(1, sizeof(*guest));
     int rc;
 
-    settle_former(guests, pid, is_again);
-
-    if (!guest)
+    if (!guest) {
+        attr_close(&pid_fd);
         return NULL;
+    }
+    if (pid_fd >= 0)
+        settle_former(guests, pid, is_again);
     guest->pid = pid;
     guest->socket_fd = socket_fd;
-    guest->pid_fd = process_open(pid);
+    guest->pid_fd = pid_fd;
     list_init(&guest->node);
     process_comm(pid, guest->comm, sizeof(guest->comm));
     for (size_t i = 0; i < GUEST_FILES_MAX; i++)
@@ -209,7 +235,7 @@ struct guest *guests_join(struct guests *guests, int socket_fd, pid_t pid, bool 
     }
     list_append(&guests->head, &guest->node);
     guests->count++;
-    log_info("process %d (%s) joined '%s'", (int)pid, guest->comm, guests->control->name);
+    tell_coming(guests, guest, "joined");
     if (guests->is_arming)
         send_arm(guests, guest);
     return guest;
@@ -414,13 +440,6 @@ void guests_leave(struct guests *guests, struct guest *guest)
     forget(guests, guest);
 }
 
-static bool has_died(const struct guest *guest)
-{
-    struct pollfd poll_fd = {.fd = guest->pid_fd, .events = POLLIN};
-
-    return poll(&poll_fd, 1, 0) > 0;
-}
-
 bool guests_expire(struct guests *guests, uint64_t now_ns)
 {
     bool is_any_lost = false;
@@ -431,7 +450,7 @@ bool guests_expire(struct guests *guests, uint64_t now_ns)
 
         if (guest->socket_fd >= 0)
             continue;
-        if (has_died(guest) || now_ns > guest->lost_ns + GUEST_LOST_NS)
+        if (process_has_ended(guest->pid_fd) || now_ns > guest->lost_ns + GUEST_LOST_NS)
             guests_leave(guests, guest);
         else
             is_any_lost = true;

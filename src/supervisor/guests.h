@@ -67,6 +67,8 @@ struct guests {
     bool is_arming;
     struct message_counters gone; /* sums of guests that have left */
     uint32_t complaint_count;
+    uint32_t told_count, untold_count; /* of processes that came and went, in this span */
+    uint64_t telling_since_ns;
 };
 
 void guests_init(struct guests *guests, struct region_control *control,
@@ -75,8 +77,12 @@ void guests_init(struct guests *guests, struct region_control *control,
 /* Whether there is to be a warning about what a process sent: not as often as it likes. */
 bool guests_may_complain(struct guests *guests);
 
-/* A guest's HELLO: gives it a row and answers WELCOME. NULL where it cannot (it was answered). */
-struct guest *guests_join(struct guests *guests, int socket_fd, pid_t pid, bool is_again);
+/*
+ * A guest's HELLO: gives it a row and answers WELCOME. NULL where it cannot (it was answered).
+ * Takes the pidfd, of the process that connected; a negative errno: it cannot be had.
+ */
+struct guest *guests_join(struct guests *guests, int socket_fd, int pid_fd, pid_t pid,
+                          bool is_again);
 
 /*
  * One message of a guest, judged already; takes the descriptor (-1: none). Returns -EPROTO where

@@ -68,7 +68,7 @@ bool neighbours_plan(struct slices_plan *ret_plan, const struct governor *govern
         .weight = bound(input->quota.weight, 1, 1000),
         .priority = (enum slices_priority)input->quota.priority,
         .busy_group_count = governor->census.busy_group_count,
-        .is_active = governor->census.active_until_ns > now_ns,
+        .is_active = governor_is_active(governor, now_ns),
     }};
     struct slices_plan plans[SLICES_TENANTS_MAX];
     bool has_active_peer = false;

@@ -1,13 +1,18 @@
 #include "supervisor/process.h"
 
+#include "utils/clock.h"
 #include "utils/file.h"
 #include "utils/parse.h"
+#include "utils/sock.h"
 #include "utils/str.h"
 
 #include <dirent.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -17,16 +22,24 @@
 #ifndef SYS_pidfd_send_signal
 #define SYS_pidfd_send_signal 424
 #endif
+#ifndef SO_PEERPIDFD
+#define SO_PEERPIDFD 77
+#endif
 #define STAT_SIZE        1024
+#define STATUS_SIZE      512 /* user ids are among the first lines of /proc/<pid>/status */
 #define ENVIRON_SIZE     (6 * 1024 * 1024 + 1) /* the kernel's most for arguments and variables */
 #define FIELD_STATE      3
+#define FIELD_PARENT     4
 #define FIELD_START_TIME 22
 #define FIELD_MEMORY     23 /* of its address space, in bytes */
 #define FIELD_ENVIRON    50 /* where it begins; the next: where it ends */
 #define YOUNGEST_SIZE    128
 #define LOOKS_MAX        4
-#define EXECUTING_LOOKS  20
-#define EXECUTING_US     50
+#define LOOKS_LONG_MAX                                                                             \
+    2 /* of those that take longer than the next, so that the rest waits no longer */
+#define LOOKS_LONG_NS   (200 * NS_PER_MS)
+#define EXECUTING_LOOKS 20
+#define EXECUTING_US    50
 
 /* A field of /proc/<pid>/stat, from the third on; copied into `text`. */
 static int read_field(pid_t pid, int wanted, char *text, size_t size)
@@ -77,6 +90,65 @@ int process_open(pid_t pid)
     return fd < 0 ? -errno : fd;
 }
 
+bool process_has_ended(int pid_fd)
+{
+    struct pollfd poll_fd = {.fd = pid_fd, .events = POLLIN};
+
+    return poll(&poll_fd, 1, 0) > 0;
+}
+
+int process_user(pid_t pid, uid_t *ret_uid)
+{
+    char path[32], status[STATUS_SIZE], *line, *save = NULL;
+    uint64_t uid;
+
+    (void)str_format(path, sizeof(path), "/proc/%d/status", (int)pid); /* fits */
+    if (file_read(path, status, sizeof(status), NULL) < 0)
+        return -ESRCH;
+    line = strstr(status, "\nUid:"); /* the name before it has its newlines escaped */
+    line = line ? strtok_r(line + strlen("\nUid:"), "\t ", &save) : NULL;
+    if (!line || parse_u64(&uid, line, 0, UINT32_MAX, NULL) < 0)
+        return -ESRCH;
+    *ret_uid = (uid_t)uid;
+    return 0;
+}
+
+pid_t process_parent(pid_t pid)
+{
+    char text[32];
+    uint64_t parent;
+
+    if (read_field(pid, FIELD_PARENT, text, sizeof(text)) < 0 ||
+        parse_u64(&parent, text, 0, INT32_MAX, NULL) < 0)
+        return -ESRCH;
+    return (pid_t)parent;
+}
+
+/* An older kernel does not say who connected: one of the same user has the number, at least. */
+static int open_of_user(const struct sock_peer *peer)
+{
+    CLEANUP_CLOSE int fd = process_open(peer->pid);
+    uid_t uid;
+
+    if (fd < 0)
+        return fd;
+    return process_user(peer->pid, &uid) == 0 && uid == peer->uid ? TAKE_FD(fd) : -ESRCH;
+}
+
+int process_open_peer(int socket_fd, const struct sock_peer *peer)
+{
+    CLEANUP_CLOSE int fd = -1;
+    socklen_t length = sizeof(fd);
+
+    if (peer->pid <= 0)
+        return -ESRCH; /* of another pid namespace */
+    if (getsockopt(socket_fd, SOL_SOCKET, SO_PEERPIDFD, &fd, &length) < 0)
+        fd = errno == ENOPROTOOPT ? open_of_user(peer) : -errno;
+    if (fd >= 0 && process_has_ended(fd))
+        return -ESRCH; /* its number may be a stranger's by now */
+    return fd < 0 ? fd : TAKE_FD(fd);
+}
+
 static bool is_running(pid_t pid)
 {
     char state[8];
@@ -114,6 +186,9 @@ enum membership {
 struct search {
     char wanted[256];
     char *content; /* ENVIRON_SIZE bytes */
+    uid_t uids[3]; /* whose processes may be of it */
+    size_t uid_count;
+    bool is_any_user; /* nobody can tell whose it is */
 };
 
 static uint64_t read_number(pid_t pid, int field)
@@ -139,11 +214,28 @@ static bool is_executing(pid_t pid)
     return (!begin || begin != end) && read_number(pid, FIELD_MEMORY) > 0;
 }
 
+/* The variable is anybody's to set. It counts where the tenant's socket would admit the process. */
+static bool may_belong(const struct search *search, pid_t pid)
+{
+    uid_t uid;
+
+    if (search->is_any_user)
+        return true;
+    if (process_user(pid, &uid) < 0)
+        return false;
+    for (size_t i = 0; i < search->uid_count; i++)
+        if (search->uids[i] == uid)
+            return true;
+    return false;
+}
+
 static enum membership look_at(const struct search *search, pid_t pid)
 {
     char path[64];
     ssize_t length;
 
+    if (!may_belong(search, pid))
+        return OF_OTHERS;
     (void)str_format(path, sizeof(path), "/proc/%d/environ", (int)pid); /* fits */
     length = file_read(path, search->content, ENVIRON_SIZE, NULL);
     if (length < 0)
@@ -169,9 +261,21 @@ static enum membership membership(const struct search *search, pid_t pid)
 
 static bool begin_search(struct search *search, const char *control)
 {
-    search->content = malloc(ENVIRON_SIZE);
+    *search = (struct search){.content = malloc(ENVIRON_SIZE)};
     return search->content && str_format(search->wanted, sizeof(search->wanted),
                                          PROCESS_CONTROL_VARIABLE "=%s", control);
+}
+
+/* Those of whoever has the tenant's socket, root's and our own. */
+static void find_users(struct search *search, const char *control)
+{
+    struct stat status;
+
+    search->is_any_user = lstat(control, &status) < 0;
+    if (!search->is_any_user)
+        search->uids[search->uid_count++] = status.st_uid;
+    search->uids[search->uid_count++] = 0;
+    search->uids[search->uid_count++] = geteuid();
 }
 
 /* The next process of /proc; 0 at the end. */
@@ -216,14 +320,17 @@ static bool look_once(const struct search *search)
 bool process_has_tenant(const char *control)
 {
     char before[YOUNGEST_SIZE], after[YOUNGEST_SIZE];
+    uint64_t long_ns = clock_now_ns() + LOOKS_LONG_NS;
     struct search search;
     bool is_there = false, is_sure = !begin_search(&search, control);
 
+    find_users(&search, control);
     for (int i = 0; i < LOOKS_MAX && !is_there && !is_sure; i++) {
         read_youngest(before, sizeof(before));
         is_there = look_once(&search);
         read_youngest(after, sizeof(after));
-        is_sure = strcmp(before, after) == 0;
+        is_sure =
+            strcmp(before, after) == 0 || (i + 1 >= LOOKS_LONG_MAX && clock_now_ns() > long_ns);
     }
     free(search.content);
     return is_there;
@@ -234,13 +341,25 @@ int process_signal(int pid_fd, int number)
     return syscall(SYS_pidfd_send_signal, pid_fd, number, NULL, 0) < 0 ? -errno : 0;
 }
 
-void process_signal_tenant(const char *control, int number)
+int process_signal_of(int pid_fd, pid_t pid, uid_t uid, int number)
+{
+    uid_t owner;
+
+    /* The kernel asks whether it may what is not root; what root does for a user, that may too. */
+    if (geteuid() == 0 && (process_user(pid, &owner) < 0 || owner != uid))
+        return -EPERM;
+    /* An ended one's number, which was just looked at, may be another's: it gets no signal. */
+    return process_signal(pid_fd, number);
+}
+
+void process_signal_tenant(const char *control, uid_t uid, int number)
 {
     DIR *directory = opendir("/proc");
     struct search search;
     pid_t pid;
 
-    if (begin_search(&search, control) && directory)
+    if (begin_search(&search, control) && directory) {
+        search.uids[search.uid_count++] = uid;
         while ((pid = next_process(directory))) {
             /* Opened before it is looked at: what is signalled has not taken the number since. */
             CLEANUP_CLOSE int fd = process_open(pid);
@@ -248,6 +367,7 @@ void process_signal_tenant(const char *control, int number)
             if (fd >= 0 && membership(&search, pid) == OF_TENANT)
                 (void)!process_signal(fd, number); /* it has ended, which is what was wanted */
         }
+    }
     free(search.content);
     if (directory)
         (void)closedir(directory);

@@ -11,8 +11,9 @@ void reasons_fill(struct message_explained *ret_explained, const struct governor
     const struct controller_state *state = &governor->state;
 
     ret_explained->engine = state->engine;
-    ret_explained->is_suspended = governor->is_suspended;
-    ret_explained->is_active = governor->census.active_until_ns > clock_now_ns();
+    /* Before its first channel comes no step has been taken. */
+    ret_explained->is_suspended = quota->is_suspended && state->engine == REGION_ENGINE_RM;
+    ret_explained->is_active = governor_is_active(governor, clock_now_ns());
     ret_explained->is_off = governor->is_off;
     ret_explained->has_records = governor->sampler != NULL;
     ret_explained->group_count = governor->census.group_count;

@@ -8,6 +8,7 @@
 #include "supervisor/process.h"
 #include "supervisor/runtime.h"
 #include "utils/atomics.h"
+#include "utils/closer.h"
 #include "utils/log.h"
 #include "utils/shm.h"
 #include "utils/sock.h"
@@ -40,7 +41,7 @@ struct server {
     struct guests guests;
     struct peers *peers;
     struct connections connections;
-    bool has_warned_engine, is_ending, is_end_asked, is_front_open, knows_command;
+    bool has_warned_engine, is_ending, is_end_asked, is_killed, is_front_open, knows_command;
 };
 
 /* --- the front and the command --- */
@@ -78,36 +79,64 @@ static void on_command_end(uv_poll_t *handle, int status, int events)
 
 static void watch_command(struct server *server, pid_t pid)
 {
+    uint64_t start_time;
+
+    server->command.data = server;
+    server->command_fd = process_open(pid);
+    if (server->command_fd >= 0 && (process_start_time(pid, &start_time) < 0 ||
+                                    start_time != server->tenant.command_start_time))
+        attr_close(&server->command_fd); /* another has its number by now */
+    if (server->command_fd < 0)
+        look_for_end(server); /* it has ended already, and its front leaves in a moment */
+    else if (uv_poll_init(&server->loop, &server->command, server->command_fd) == 0)
+        (void)uv_poll_start(&server->command, UV_READABLE, on_command_end);
+}
+
+/*
+ * The number is a front's word, and of its own pid namespace: it is the command's where that is the
+ * front's child and the tenant's user's.
+ */
+static bool is_command(const struct server *server, pid_t pid)
+{
+    struct sock_peer front;
+    uid_t uid;
+
+    return sock_get_peer(&front, server->config->front_fd, NULL) == 0 && front.pid > 0 &&
+           process_parent(pid) == front.pid && process_user(pid, &uid) == 0 &&
+           uid == server->tenant.uid;
+}
+
+static void take_command(struct server *server, pid_t pid)
+{
     struct err err;
 
-    server->command_fd = process_open(pid);
+    if (process_parent(pid) >= 0 && !is_command(server, pid)) {
+        log_debug("tenant '%s': %d is not its command", server->tenant.name, (int)pid);
+        return; /* it lives as long as its front, then, and as what joins it */
+    }
     server->knows_command = true;
     server->tenant.command_pid = pid;
     if (process_start_time(pid, &server->tenant.command_start_time) < 0)
         server->tenant.command_pid = 0;
     if (tenant_save(&server->tenant, server->state_path, &err) < 0)
         log_warn("%s", err.text);
-    if (server->command_fd < 0) {
-        look_for_end(server); /* it has ended already, and its front leaves in a moment */
-        return;
-    }
-    server->command.data = server;
-    if (uv_poll_init(&server->loop, &server->command, server->command_fd) == 0)
-        (void)uv_poll_start(&server->command, UV_READABLE, on_command_end);
+    watch_command(server, pid);
 }
 
 static void on_front(uv_poll_t *handle, int status, int events)
 {
     struct server *server = handle->data;
     struct server_message message;
+    struct sock_fds none = {.close = closer_close, .uid = server->tenant.uid};
     ssize_t length =
-        status < 0 ? 0 : sock_receive(server->config->front_fd, &message, sizeof(message), NULL, 0);
+        status < 0 ? 0
+                   : sock_receive(server->config->front_fd, &message, sizeof(message), &none, 0);
 
     (void)events;
     if (length == -EAGAIN)
         return;
-    if (length == sizeof(message) && message.word == SERVER_COMMAND && server->command_fd < 0)
-        watch_command(server, message.pid);
+    if (length == sizeof(message) && message.word == SERVER_COMMAND && !server->knows_command)
+        take_command(server, message.pid);
     if (length <= 0) {
         (void)uv_poll_stop(handle); /* the front is gone: we go on without */
         server->is_front_open = false;
@@ -119,13 +148,15 @@ static void on_front(uv_poll_t *handle, int status, int events)
 static void on_event(uv_poll_t *handle, int status, int events)
 {
     struct server *server = handle->data;
-    bool is_wanted = controller_wants_armed(server->controller);
     uint64_t count;
+    bool is_wanted;
 
     (void)status;
     (void)events;
     if (read(controller_event_fd(server->controller), &count, sizeof(count)) < 0)
         return;
+    /* What changes from here on raises the event anew. */
+    is_wanted = controller_wants_armed(server->controller);
     if (is_wanted != server->guests.is_arming)
         guests_arm(&server->guests, is_wanted);
     for (uint32_t i = 0; i < server->tenant.gpu_count; i++) {
@@ -156,7 +187,7 @@ static void on_tick(uv_timer_t *timer)
 {
     struct server *server = timer->data;
 
-    if (server->command_fd >= 0 || server->is_ending)
+    if (server->is_ending || (server->command_fd >= 0 && !server->is_killed))
         return;
     if (server->is_front_open && !server->knows_command && !server->is_end_asked)
         return; /* the front has not yet started it */
@@ -166,17 +197,29 @@ static void on_tick(uv_timer_t *timer)
         end(server);
 }
 
-/* What was started in it, and what has joined it by other ways. */
+/* What was started in it, and what has joined it by other ways: as its user might by himself. */
 static void signal_all(const struct server *server, int number)
 {
-    process_signal_tenant(server->control_path, number);
+    uid_t uid = server->tenant.uid;
+
+    process_signal_tenant(server->control_path, uid, number);
     LIST_EACH(node, &server->guests.head)
-    (void)!process_signal(CONTAINER_OF(node, struct guest, node)->pid_fd, number);
+    {
+        const struct guest *guest = CONTAINER_OF(node, struct guest, node);
+
+        (void)!process_signal_of(guest->pid_fd, guest->pid, uid, number);
+    }
+    if (server->command_fd >= 0)
+        (void)!process_signal_of(server->command_fd, server->tenant.command_pid, uid, number);
 }
 
 static void on_ending(uv_timer_t *timer)
 {
-    signal_all(timer->data, SIGKILL);
+    struct server *server = timer->data;
+
+    signal_all(server, SIGKILL);
+    server->is_killed =
+        true; /* what is left of the command is not ours to end, or ends by itself */
 }
 
 static int on_end_asked(void *context, bool is_forced)

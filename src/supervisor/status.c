@@ -16,10 +16,22 @@ static uint64_t believe(uint64_t bytes, const struct gpus_card *card)
     return bytes <= card->memory_bytes ? bytes : MESSAGE_UNKNOWN;
 }
 
-/* What was to stay off runs on where the scheduler was seen not to obey. */
-static bool is_suspended(const struct tenant *tenant)
+/*
+ * What was to stay off runs on where the scheduler was seen not to obey; on the tenant's other GPUs
+ * it stays off.
+ */
+static bool is_suspended(const struct status_source *source)
 {
-    return tenant->is_suspended && tenant->engine == REGION_ENGINE_RM;
+    const struct tenant *tenant = source->tenant;
+
+    for (uint32_t i = 0; tenant->is_suspended && i < tenant->gpu_count; i++) {
+        struct controller_state state;
+
+        controller_get_state(source->controller, i, &state);
+        if (tenant->quotas[i].is_allowed && state.engine == REGION_ENGINE_RM)
+            return true;
+    }
+    return false;
 }
 
 static int send_tenant(int fd, const struct status_source *source)
@@ -28,7 +40,7 @@ static int send_tenant(int fd, const struct status_source *source)
     struct message_status_tenant message = {
         .supervisor_pid = getpid(),
         .engine = source->tenant->engine,
-        .state = is_suspended(source->tenant) ? MESSAGE_SUSPENDED : MESSAGE_RUNNING,
+        .state = is_suspended(source) ? MESSAGE_SUSPENDED : MESSAGE_RUNNING,
         .uid = source->tenant->uid,
         .on_loss = source->tenant->on_loss,
         .is_kept = source->tenant->is_kept,

@@ -7,7 +7,9 @@
 #include "utils/log.h"
 #include "utils/parse.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define USAGE_STATUS 2
@@ -31,12 +33,30 @@ static int read_fd(const char *word)
     return parse_u64(&value, word, 3, INT16_MAX, NULL) < 0 ? -1 : (int)value;
 }
 
+/*
+ * What we say goes into a pipe that the daemon reads, and while it stands still nobody does: our
+ * loop is not to wait there. Opened anew it is ours alone to decide; what we inherit, libuv makes
+ * wait again with each supervisor that it starts.
+ */
+static void never_wait_for_the_log(void)
+{
+    struct stat status;
+    CLEANUP_CLOSE int fd = -1;
+
+    if (fstat(STDERR_FILENO, &status) < 0 || !S_ISFIFO(status.st_mode))
+        return;
+    fd = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0 || dup2(fd, STDERR_FILENO) < 0)
+        (void)fcntl(STDERR_FILENO, F_SETFL, O_WRONLY | O_NONBLOCK); /* without /proc: as good */
+}
+
 int main(int argc, char **argv)
 {
     struct supervise config = {.words_fd = STDERR_FILENO};
     struct runtime runtime;
     struct err err;
 
+    never_wait_for_the_log();
     if (argc != WORDS) {
         log_error("vgpu-supervisor is started by vgpu-hypervisor, one for each tenant");
         return USAGE_STATUS;

@@ -118,7 +118,8 @@ int tenant_change(struct tenant *tenant, const struct message_set *set, struct e
                        "the GPU's scheduler does not obey here: nothing can be suspended");
     memcpy(tenant->quotas, quotas, sizeof(quotas));
     if (set->fields & MESSAGE_SET_SUSPENDED)
-        tenant->is_suspended = set->is_suspended != 0;
+        tenant->is_suspended =
+            set->is_suspended == MESSAGE_HELD ? MESSAGE_HELD : set->is_suspended != 0;
     return 0;
 }
 

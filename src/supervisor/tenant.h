@@ -32,7 +32,7 @@ struct tenant {
     uint32_t gpu_count;
     uint32_t uid;          /* whose processes may join; root's may as well */
     uint32_t is_kept;      /* it stays without processes until it is ended */
-    uint32_t is_suspended; /* its channels are off until it is resumed */
+    uint32_t is_suspended; /* its channels are off until it is resumed; 1, or MESSAGE_HELD */
     struct gpus_card cards[REGION_GPUS_MAX];
     struct tenant_quota quotas[REGION_GPUS_MAX];
     int32_t command_pid; /* 0: none, or it has ended */

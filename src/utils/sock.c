@@ -15,8 +15,16 @@
 #define BACKLOG     128
 #define BURST_BYTES (1024 * 1024)
 
+#define KERNEL_FDS_MAX 253 /* that can come with a message: SCM_MAX_FD of the kernel */
+
 union control_buffer {
     char bytes[CMSG_SPACE(sizeof(int) * SOCK_FDS_MAX)];
+    struct cmsghdr align;
+};
+
+/* With less room the kernel would close what does not fit, in the midst of our call. */
+union control_room {
+    char bytes[CMSG_SPACE(sizeof(int) * KERNEL_FDS_MAX)];
     struct cmsghdr align;
 };
 
@@ -91,6 +99,22 @@ int sock_get_peer(struct sock_peer *ret_peer, int fd, struct err *err)
     return 0;
 }
 
+int sock_accept(int *ret_fd, int listen_fd, struct sock_peer *ret_peer)
+{
+    CLEANUP_CLOSE int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    int rc = fd < 0 ? -errno : sock_get_peer(ret_peer, fd, NULL);
+
+    if (rc < 0)
+        return rc;
+    *ret_fd = TAKE_FD(fd);
+    return 0;
+}
+
+bool sock_is_exhausted(int rc)
+{
+    return rc == -EMFILE || rc == -ENFILE || rc == -ENOMEM || rc == -ENOBUFS;
+}
+
 void sock_make_room(int fd)
 {
     int size = BURST_BYTES;
@@ -126,6 +150,14 @@ int sock_send(int fd, const void *message, size_t size, const int *fds, size_t f
     return sent < 0 ? -errno : 0;
 }
 
+static void drop_fd(const struct sock_fds *fds, int fd)
+{
+    if (fds && fds->close)
+        fds->close(&fd, fds->uid);
+    else
+        attr_close(&fd);
+}
+
 static void take_fds(struct msghdr *header, struct sock_fds *fds)
 {
     size_t room = fds ? fds->count : 0, taken = 0;
@@ -143,17 +175,17 @@ static void take_fds(struct msghdr *header, struct sock_fds *fds)
             if (taken < room)
                 fds->values[taken++] = fd;
             else
-                attr_close(&fd);
+                drop_fd(fds, fd);
         }
     }
     if (fds)
         fds->count = taken;
 }
 
-static void close_fds(struct sock_fds *fds)
+void sock_close_fds(struct sock_fds *fds)
 {
     for (size_t i = 0; fds && i < fds->count; i++)
-        attr_close(&fds->values[i]);
+        drop_fd(fds, TAKE_FD(fds->values[i]));
     if (fds)
         fds->count = 0;
 }
@@ -182,7 +214,7 @@ static int wait_readable(int fd, int timeout_ms)
 
 ssize_t sock_receive(int fd, void *message, size_t size, struct sock_fds *fds, int timeout_ms)
 {
-    union control_buffer control;
+    union control_room control;
     struct iovec part = {.iov_base = message, .iov_len = size};
     struct msghdr header = {.msg_iov = &part,
                             .msg_iovlen = 1,
@@ -200,10 +232,10 @@ ssize_t sock_receive(int fd, void *message, size_t size, struct sock_fds *fds, i
         return -errno;
     take_fds(&header, fds);
     if (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) {
-        close_fds(fds);
+        sock_close_fds(fds);
         return -EMSGSIZE;
     }
     if (!received)
-        close_fds(fds); /* an empty message may carry some: nobody looks for them at the end */
+        sock_close_fds(fds); /* an empty message may carry some: nobody looks for them at the end */
     return received;
 }

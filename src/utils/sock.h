@@ -6,6 +6,7 @@
 #include "utils/attr.h"
 #include "utils/err.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -16,6 +17,9 @@
 struct sock_fds {
     int values[SOCK_FDS_MAX];
     size_t count; /* in: so many are wanted at most; out: so many came, which the caller closes */
+    /* Closes what is not wanted; NULL: close(). A stranger's may take long: utils/closer.h. */
+    void (*close)(int *fd, uid_t uid);
+    uid_t uid; /* for it: who sends */
 };
 
 struct sock_peer {
@@ -32,6 +36,15 @@ int sock_connect(int *ret_fd, const char *path, int timeout_ms, struct err *err)
 
 int sock_get_peer(struct sock_peer *ret_peer, int fd, struct err *err) MUST_CHECK;
 
+/* The next one that waits to be accepted, non-blocking; -EAGAIN where none does. */
+int sock_accept(int *ret_fd, int listen_fd, struct sock_peer *ret_peer) MUST_CHECK;
+
+/*
+ * Whether sock_accept() found no descriptor or memory left. Whoever waits there keeps the socket
+ * readable: without a pause a loop would do nothing else.
+ */
+bool sock_is_exhausted(int rc) MUST_CHECK;
+
 /* Room for a burst of hundreds of messages, as far as the kernel allows; else it is for 277. */
 void sock_make_room(int fd);
 
@@ -46,3 +59,6 @@ int sock_send(int fd, const void *message, size_t size, const int *fds, size_t f
  */
 ssize_t sock_receive(int fd, void *message, size_t size, struct sock_fds *fds,
                      int timeout_ms) MUST_CHECK;
+
+/* Closes those that came and were not taken (-1), as `fds` says. NULL is fine. */
+void sock_close_fds(struct sock_fds *fds);

@@ -25,4 +25,12 @@ kill -STOP "$PID_b"
 is "is ended by force" "$(end b force)" 0
 ok "though it does not want to" wait_for 10 sh -c "! ls '$VGPU_RUNTIME_DIR/tenants' | grep -qx b"
 kill -CONT "$PID_b"
+
+# One that has nothing of its tenant's in its environment is known by its front alone.
+background_as c vgpu run --name c -- env -i /bin/sh -c 'trap "" TERM; exec sleep 60'
+is_sleeping() { pgrep -P "$PID_c" -x sleep >"$TMP/sleep"; }
+ok "one with an empty environment" wait_for 10 is_sleeping
+is "is ended by force" "$(end c force)" 0
+ok "and is gone" wait_for 10 is_no_tenant c
+ok "with its process" wait_for 10 sh -c "! kill -0 $(cat "$TMP/sleep") 2>/dev/null"
 done_testing

@@ -65,7 +65,7 @@ for command in '' $commands; do
         is "it formats without a warning" "$?$(cat "$TMP/err")" 0
         ok "and names what it is about" sh -c "sed 's/.\x08//g' $TMP/text | grep -q '^ *vgpu.* - '"
     else
-        skip "formats without a warning: there is no groff"
+        skip_tool "formats without a warning: there is no groff"
     fi
 done
 if command -v groff >/dev/null; then

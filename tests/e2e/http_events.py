@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 import time
 
-from http_fake import STAGE, Fake, as_nobody, done, measured, ok, ok_memory, same
+from http_fake import READER, SOON, STAGE, Fake, as_nobody, done, measured, ok, ok_memory, same
 
 READERS_MAX = 256
 
@@ -140,6 +140,31 @@ def check_command():
                 line.split('  ')[-1].strip() for line in listed.stdout.splitlines()], [0, 'the first', 'the last'])
 
 
+def check_tokens(fake):
+    """A stream ends with the token that it was asked for with."""
+    def by(token):
+        reader = Reader(subscribe(fake, fields=[f'Authorization: Bearer {token}'] if token else []))
+        reader.read_until(lambda text: 'retry:' in text)
+        return reader
+
+    soon, known, nobody = by(SOON), by(READER), by(None)
+    ok('with a token that is still good there are events', soon.status == 200)
+    soon.read_until(lambda text: False)
+    ok('and none after its end', soon.is_closed and 0 <= time.time() - fake.expires < 3, time.time() - fake.expires)
+    same('from when on it is 401', fake.ask('GET', '/api/v1/node', token=SOON).status, 401)
+    fake.say('event still heard')
+    ok('others hear on', known.read_until(has(1)) and nobody.read_until(has(1)))
+    fake.say('tokens')
+    known.read_until(lambda text: False)
+    ok('tokens that are read again end the streams that came with one', known.is_closed)
+    fake.say('event heard by nobody')
+    ok('and no others', nobody.read_until(has(2)))
+    again = by(READER)
+    same('who has a good one comes again', again.status, 200)
+    for reader in (soon, known, nobody, again):
+        reader.connection.close()
+
+
 def check_samples(fake):
     reader = Reader(subscribe(fake, '?samples_hz=5'))
     begin = time.monotonic()
@@ -253,6 +278,8 @@ def check_slow(fake):
     same('which is counted', fake.metric('vgpu_event_readers_dropped_total'), before + 1)
 
 
+with Fake() as server:
+    check_tokens(server)
 with Fake() as server:
     check_order(server)
     check_samples(server)

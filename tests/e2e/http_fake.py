@@ -21,6 +21,8 @@ OPERATOR = 'operator-token-0123456789'
 READER = 'reader-token-0123456789'
 POD = 'pod-token-0123456789-abcdef'
 EXPIRED = 'expired-token-0123456789'
+SOON = 'soon-expired-token-0123456789'
+SOON_SECONDS = 4  # after the server's start
 OTHER_POD = 'other-pod-token-0123456789'
 EXPIRED_POD = 'expired-pod-token-0123456789'
 TOKENS = f"""# for tests
@@ -92,8 +94,10 @@ class Fake:
         self.folder = tempfile.mkdtemp(prefix='vg', dir='/tmp')
         self.path = os.path.join(self.folder, 'http')
         tokens = os.path.join(self.folder, 'tokens')
+        self.expires = int(time.time()) + SOON_SECONDS
+        ends = time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(self.expires))
         with open(os.open(tokens, os.O_CREAT | os.O_WRONLY, 0o600), 'w') as file:
-            file.write(TOKENS)
+            file.write(TOKENS + f'{SOON} reader expires={ends}\n')
         self.process = subprocess.Popen(
             [PROGRAM, '--tokens', tokens, '127.0.0.1:0', self.path, *addresses],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

@@ -45,6 +45,8 @@ HOSTILE = {
     'a NUL in the last value': (GET + 'X: y\0z\r\n\r\n', {400}),
     'a NUL at a value\'s end': (GET + 'X: y\0\r\nY: z\r\n\r\n', {400}),
     'a NUL in a name': (GET + 'X\0X: y\r\n\r\n', {400}),
+    'a line hidden behind a NUL': (GET + '\0\0X: y\r\n\r\n', {400}),
+    'a line hidden behind a NUL, after LF alone': (GET + '\n\0X: y\r\n\r\n', {400}),
     'a NUL in the target': ('GET /healthz\0x HTTP/1.1\r\nHost: localhost\r\n\r\n', {400}),
     'a NUL in Host': ('GET /healthz HTTP/1.1\r\nHost: localhost\0.evil.example\r\n\r\n', {400}),
     'a CR alone': (GET + 'X: y\rZ: z\r\n\r\n', {400}),
@@ -67,11 +69,20 @@ HOSTILE = {
     'TLS': ('\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n', {0, 400}),
     'a header of 64 KB': (GET + f'X: {"y" * 65536}\r\n\r\n', {431}),
     'ten thousand fields': (GET + 'X: y\r\n' * 10000 + '\r\n', {431}),
-    'a chunk with a sign': (CHUNKED + '\r\n+2\r\n{}\r\n0\r\n\r\n', {400}),
-    'a chunk in 0x': (CHUNKED + '\r\n0x2\r\n{}\r\n0\r\n\r\n', {400}),
-    'a chunk longer than it says': (CHUNKED + '\r\n2\r\n{}{}\r\n0\r\n\r\n', {0, 400}),
-    'a chunk beyond all numbers': (CHUNKED + '\r\nffffffffffffffffff\r\n{}\r\n0\r\n\r\n', {400, 413}),
+    'a chunked body': (CHUNKED + '\r\n2\r\n{}\r\n0\r\n\r\n', {411}),
+    'a chunk whose line ends with LF': (CHUNKED + '\r\n2\n{}\n0\n\n', {411}),
+    'a chunk with a sign': (CHUNKED + '\r\n+2\r\n{}\r\n0\r\n\r\n', {411}),
+    'a chunk in 0x': (CHUNKED + '\r\n0x2\r\n{}\r\n0\r\n\r\n', {411}),
+    'a chunk longer than it says': (CHUNKED + '\r\n2\r\n{}{}\r\n0\r\n\r\n', {411}),
+    'a chunk beyond all numbers': (CHUNKED + '\r\nffffffffffffffffff\r\n{}\r\n0\r\n\r\n', {411}),
 }
+
+
+def read_piece(connection):
+    try:
+        return connection.recv(65536)
+    except ConnectionResetError:
+        return b''
 
 
 def check_hostile(fake):
@@ -90,12 +101,14 @@ def check_hostile(fake):
     for name, (raw, statuses) in HOSTILE.items():
         answer = fake.send(raw.encode('latin-1'))
         ok(f'refused: {name}', answer.status in statuses, f'{answer.status}, not one of {statuses}')
-    with fake.connect() as connection:
-        connection.sendall((POST + 'Content-Length: 2\r\nContent-Length: 40\r\n\r\n{}' + GET + '\r\n').encode())
-        raw = b''
-        while piece := connection.recv(65536):
-            raw += piece
-        same('nothing behind a refused request is answered', raw.count(b'HTTP/1.1 '), 1)
+    for refused in (POST + 'Content-Length: 2\r\nContent-Length: 40\r\n\r\n{}', CHUNKED + '\r\n0\r\n\r\n',
+                    CHUNKED + '\r\n2\n{}\n0\n\n', CHUNKED + '\r\n2\r\n{}\r\n0\r\n\r\n'):
+        with fake.connect() as connection:
+            connection.sendall((refused + GET + '\r\n').encode())
+            raw = b''
+            while piece := read_piece(connection):
+                raw += piece
+            same('nothing behind a refused request is answered', raw.count(b'HTTP/1.1 '), 1)
     with fake.connect() as connection:
         connection.sendall((GET + '\r\n').encode() * 50)
         raw = b''

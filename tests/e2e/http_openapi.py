@@ -1,8 +1,10 @@
 """The HTTP server against docs/openapi.yaml: every path and method answers as it says there, and what is
 registered is described."""
+import json
 import os
 import re
 import subprocess
+import time
 
 from http_fake import PROGRAM, READER, ROOT, Fake, OPERATOR, done, ok, same
 from openapi import DOCUMENT, check_answer, faults, resolve
@@ -29,6 +31,8 @@ def check_operation(fake, path, method, operation):
     check_answer(what, operation, answer)
     for token in ('x' * 30, READER):
         check_answer(f'{what} with another token', operation, fake.ask(verb, asked, body, token=token))
+    check_answer(f'{what} of another host', operation, fake.ask(verb, asked, body, fields=['Host: evil.example']))
+    check_answer(f'{what} with a query of its own', operation, fake.ask(verb, f'{asked}?x=1', body, token=OPERATOR))
     if changes:
         check_answer(f'{what} by nobody', operation, fake.ask(verb, asked, body))
     if '{name}' in path:
@@ -42,6 +46,10 @@ def check_operation(fake, path, method, operation):
         check_answer(f'{what} with text', operation, fake.ask(verb, asked, '{}', token=OPERATOR,
                                                               fields=['Content-Type: text/plain']))
         check_answer(f'{what} with much', operation, fake.ask(verb, asked, ' ' * 70000, token=OPERATOR))
+        check_answer(f'{what} in chunks', operation, fake.ask(verb, asked, token=OPERATOR, fields=[
+            'Content-Type: application/json', 'Transfer-Encoding: chunked']))
+    ok(f'{what}: what can go wrong at any path is described', {'400', '421', '500'} <= set(operation['responses']),
+       sorted(operation['responses']))
 
 
 def operations():
@@ -63,6 +71,42 @@ def check_routes():
     same('each operation has a name of its own', len(set(names)), len(names))
 
 
+def check_events(fake):
+    """What comes over the stream, which no answer of a whole is."""
+    fake.say('event the first')
+    kinds = set()
+    with fake.connect() as connection:
+        # HTTP/1.0 has no chunks.
+        connection.sendall(b'GET /api/v1/events?after=0&samples_hz=10 HTTP/1.0\r\nHost: localhost\r\n\r\n')
+        raw = b''
+        while not {'sample', 'tenant-changed'} <= kinds and (piece := connection.recv(65536)):
+            raw += piece
+            blocks = raw.partition(b'\r\n\r\n')[2].decode().split('\n\n')[:-1]
+            kinds = {line[7:] for block in blocks for line in block.split('\n') if line.startswith('event: ')}
+    for block in blocks:
+        fields = dict(line.split(': ', 1) for line in block.split('\n') if line and not line.startswith(':'))
+        if 'data' not in fields:
+            continue
+        name = 'Sample' if fields['event'] == 'sample' else 'Event'
+        wrong = faults(json.loads(fields['data']), {'$ref': f'#/components/schemas/{name}'})
+        ok(f'an event of the name {fields["event"]} is a {name}', not wrong, wrong[:5])
+    same('both came', kinds, {'sample', 'tenant-changed'})
+    words = open(os.path.join(ROOT, 'src', 'hypervisor', 'event_log.c'), encoding='utf-8').read()
+    same('each kind of event is described', sorted(DOCUMENT['components']['schemas']['EventKind']['enum']),
+         sorted(re.findall(r'\[EVENT_\w+\] = "([a-z-]+)"', words)))
+
+
+def check_stale(fake):
+    fake.say('stall')
+    begin = time.monotonic()
+    while fake.ask('GET', '/readyz').status == 200 and time.monotonic() - begin < 10:
+        time.sleep(0.1)
+    for path in ('/healthz', '/readyz'):
+        answer = fake.ask('GET', path)
+        same(f'a loop that has stopped is 503 at {path}', answer.status, 503)
+        check_answer(f'GET {path} with a loop that has stopped', DOCUMENT['paths'][path]['get'], answer)
+
+
 def check_document():
     text = open(os.path.join(ROOT, 'docs', 'openapi.yaml'), encoding='utf-8').read()
     for reference in sorted(set(re.findall(r'\$ref: "([^"]+)"', text))):
@@ -78,4 +122,6 @@ with Fake() as server:
     server.say('fault the disk is full')
     health = DOCUMENT['paths']['/healthz']['get']
     check_answer('GET /healthz with a fault', health, server.ask('GET', '/healthz'))
+    check_events(server)
+    check_stale(server)
 done()

@@ -46,6 +46,11 @@ def check_methods(fake):
     tag = fake.ask('GET', '/api/v1/gpus').fields['etag']
     again = fake.ask('GET', '/api/v1/gpus', fields=[f'If-None-Match: {tag}'])
     same('what is known is 304, without a body', (again.status, again.body), (304, b''))
+    for known, status in ((f'W/{tag}', 304), (f'"x", {tag}', 304), (f'"x",W/"y" ,W/{tag}, "z"', 304), ('*', 304),
+                          ('"x"', 200), (tag[:-1], 200), (tag.strip('"'), 200), (f'{tag}x', 200), ('', 200)):
+        same(f'If-None-Match: {known} is {status}',
+             fake.ask('GET', '/api/v1/gpus', fields=[f'If-None-Match: {known}']).status, status)
+    same('what has no tag is not known', fake.ask('GET', '/healthz', fields=['If-None-Match: *']).status, 200)
     fake.say('go on')
     with fake.connect() as connection:
         for i in range(3):
@@ -82,10 +87,12 @@ def check_bodies(fake):
     same('a charset is fine', post('{}', fields=['Content-Type: application/json; charset=utf-8']).status, 201)
     chunked = f'POST {TENANTS} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n' \
         f'Content-Type: application/json\r\nAuthorization: Bearer {OPERATOR}\r\n\r\n'.encode()
-    same('a chunked body is read', fake.send(chunked + b'2\r\n{}\r\n0\r\n\r\n').status, 201)
+    before = fake.say('requests')
+    answer = fake.send(chunked + b'2\r\n{}\r\n0\r\n\r\n')
+    same('a chunked body is 411', (answer.status, answer.is_problem), (411, True))
     large = b'8000\r\n' + b' ' * 0x8000 + b'\r\n'
-    same('a large chunked one is 413', fake.send(chunked + large * 3 + b'0\r\n\r\n').status, 413)
-    ok('an endless one is cut off', fake.send(chunked + large * 100).status in (0, 413))
+    ok('an endless one is cut off', fake.send(chunked + large * 100).status in (0, 411))
+    same('and nothing was done', fake.say('requests'), before)
     same('GET has no body', fake.ask('GET', '/healthz', 'x').status, 400)
     expected = fake.ask('POST', TENANTS, {}, token=OPERATOR, fields=['Expect: 100-continue'])
     same('who waits for 100 is told to go on', expected.status, 201)
@@ -159,6 +166,16 @@ def check_explain(fake):
     same('with the explanation', {len(answer.json()['gpus']) for answer in answers}, {1})
     for connection in asking:
         connection.close()
+    before = int(fake.say('requests'))
+    fake.say('hold')
+    with fake.connect() as connection:
+        connection.sendall(f'GET {TENANTS}/alpha/explain HTTP/1.1\r\nHost: localhost\r\n\r\n'.encode())
+        while int(fake.say('requests')) == before:
+            pass
+        fake.say('lose')
+        answer = read_answer(connection)
+    same('a supervisor that ends is 503, to be asked again', (answer.status, answer.fields.get('retry-after')),
+         (503, '1'))
 
 
 def check_callers(fake):
@@ -173,7 +190,18 @@ def check_callers(fake):
     same('a reader may read', fake.ask('GET', TENANTS, token=READER).status, 200)
     same('and not change', change(token=READER), 403)
     same('nor may a pod', change(token=POD), 403)
+    before, level = fake.say('requests'), fake.ask('GET', '/api/v1/log-level').json()
+    for method, path, body in (('PATCH', f'{TENANTS}/alpha', {'weight': 2}), ('POST', TENANTS, {'name': 'sneaked'}),
+                               ('DELETE', f'{TENANTS}/alpha?force=true', None), ('POST', f'{TENANTS}/alpha/freeze', None),
+                               ('PUT', '/api/v1/log-level', {'level': 'debug'}),
+                               ('POST', '/api/v1/limiter/command/worker_4711', {'id': 1, 'kind': 'Suspend'})):
+        for token, status in ((None, 401), ('x' * 24, 401), (EXPIRED, 401), (READER, 403), (POD, 403)):
+            same(f'{method} {path} with the token {token} is {status}',
+                 fake.ask(method, path, body, token=token).status, status)
+    same('and none of it reached the loop', fake.say('requests'), before)
+    same('nor the log', fake.ask('GET', '/api/v1/log-level').json(), level)
     same('an operator may', change(token=OPERATOR), 204)
+    same('which reaches it', int(fake.say('requests')), int(before) + 1)
     same('we ourselves may, over the unix socket', change(is_unix=True), 204)
     may = [fake.ask('GET', '/api/v1/node', token=token).json()['may_change'] for token in (None, READER, OPERATOR)]
     same('the node says who may change', may, [False, False, True])

@@ -64,11 +64,16 @@ $D --config "$TMP/one.yaml" --print-config >"$TMP/two.yaml"
 values() { sed 's/  # [^#]*$//' "$1"; }
 is "what is printed is read back as the same" "$(values "$TMP/two.yaml")" "$(values "$TMP/one.yaml")"
 ok "with the policy" grep -q '^  - {everyone: true, memory: 12.5%}  # from ' "$TMP/one.yaml"
-is "it is good" "$($D --config "$TMP/one.yaml" --check-config)" "the configuration is good"
-is "what has no effect is said" "$($D --check-config --config "$F" --erl-update-interval-ms 50 | head -n 1)" \
+is "it is good" "$($D --config "$TMP/one.yaml" --check-config | tail -n 1)" "the configuration is good"
+is "what has no effect is said" "$($D --check-config --config "$F" --erl-update-interval-ms 50 | grep erl_)" \
     "option 'erl_update_interval_ms' has no effect: each tenant's windows follow from its own limits"
+is "so are labels of pods, which nobody tells us of" "$($D --check-config --config "$F" | head -n 1 | cut -d : -f 1)" \
+    "option 'metrics_extra_labels' has no effect"
+is "of another program's filter a warning tells" "$(RUST_LOG='hyper,debug' $D --check-config 2>&1)" \
+    "vgpu: variable RUST_LOG: levels of the log that are not understood are left out: hyper
+the configuration is good"
 is "nor has what Kubernetes alone needs, unless it is there for others" \
-    "$(KUBECONFIG=/k $D --check-config --config "$F" --k8s-namespace n | grep -c effect)" 1
+    "$(KUBECONFIG=/k $D --check-config --config "$F" --k8s-namespace n | grep effect | grep -vc metrics_extra)" 1
 ok "the example is good" $D --config "$ROOT/deploy/vgpu-hypervisor.yaml" --check-config
 
 # --- what is refused ---
@@ -138,18 +143,24 @@ for page in man8/vgpu-hypervisor.8 man5/vgpu-hypervisor.yaml.5; do
     if command -v groff >/dev/null; then
         is "it formats without a warning" "$(groff -ww -man -Tascii "$VGPU_STAGE/share/man/$page" 2>&1 >/dev/null)" ""
     else
-        skip "it formats without a warning: there is no groff"
+        skip_tool "it formats without a warning: there is no groff"
     fi
 done
 $D --print-config --config /dev/null | sed -n 's/^\([a-z0-9_]*\):.*/\1/p' | while read -r key; do
     grep -q "^.fB$key.fR" "$VGPU_STAGE/share/man/man5/vgpu-hypervisor.yaml.5" || echo "$key"
 done >"$TMP/missing"
 is "the manual of the file has every key, and the policy" "$(cat "$TMP/missing")" ""
+# The example's lines, without the sign before them, are what the daemon reads.
+sed -n 's/^#\(0* [orp]\)/\1/p' "$ROOT/deploy/tokens.example" | awk '{ $1 = NR "000000000000000"; print }' >"$TMP/tokens"
+chmod 600 "$TMP/tokens"
+is "the example of tokens has one of each kind" "$(cut -d ' ' -f 2 "$TMP/tokens" | xargs)" 'operator reader pod'
+background_as tokens vgpu-hypervisor --runtime-dir "$TMP/run" --api-listen-addr '' --api-token-file "$TMP/tokens"
+ok "which the daemon reads" wait_for 10 test -S "$TMP/run/api"
 UNIT=$VGPU_STAGE/lib/systemd/system/vgpu-hypervisor.service
 if command -v systemd-analyze >/dev/null; then
     sed "s|/usr/bin/|$VGPU_STAGE/bin/|" "$UNIT" >"$TMP/vgpu-hypervisor.service"
     is "systemd understands the unit" "$(systemd-analyze --man=no verify "$TMP/vgpu-hypervisor.service" 2>&1)" ""
 else
-    skip "systemd understands the unit: there is no systemd-analyze"
+    skip_tool "systemd understands the unit: there is no systemd-analyze"
 fi
 done_testing

@@ -56,6 +56,7 @@ healthz "all is well" 200 ok
 
 dd if=/dev/zero bs=4k >>"$TMP/run/filler" 2>/dev/null
 refused 'o space left' vgpu run --name c -- true
+healthz "full disk" 503 '"disk".*o space left'
 is "full disk: nothing of it is left" "$(tenant_folders)" 'a b'
 refused 'o space left.*\|change holds' vgpu set a --compute 20%
 ok "a change holds all the same" wait_for 5 is_at "$TMP/a.trace" 16 24
@@ -69,8 +70,10 @@ kill -KILL "$supervisor"
 ok "a supervisor that is killed is followed" wait_for 5 has_other_supervisor
 ok "by one that knows what was written last" wait_for 5 is_at "$TMP/a.trace" 36 44
 kill_daemon
+is "which is said once" "$(said 'error health: disk: .*o space left')" 1
 start_daemon
 ok "a daemon that begins on a full disk knows its tenants" wait_for 5 has_other_supervisor
+healthz "and what is wrong" 503 '"disk".*o space left'
 rm "$TMP/run/filler"
 ok "with room again, all is well" vgpu run --name c -- true
 healthz "all is well again" 200 ok
@@ -81,11 +84,13 @@ read_only
 refused 'ead-only file system' vgpu run --name c -- true
 ok "read-only: tenants work on" works_on a
 ok "each of them" works_on b
+healthz "read-only" 503 '"disk".*ead-only file system'
 lines=$(wc -l <"$TMP/daemon.log")
 sleep 3 # the silence of three looks is what is under test: there is nothing to wait for
 at_most "lines that the daemon writes in three seconds without a request" "$(($(wc -l <"$TMP/daemon.log") - lines))" 1
 umount "$TMP/run"
 ok "writable again, all is well" vgpu run --name c -- true
+healthz "writable again" 200 ok
 
 # --- a GPU ---
 
@@ -128,6 +133,8 @@ daemon=$!
 for i in $(seq 500); do [ ! -S "$1/run2/control" ] || break; sleep 0.02; done
 vgpu run --name n --memory 2GiB -- vgpu ps --json >"$1/nvml.out" 2>"$1/nvml.err"
 echo $? >"$1/nvml.status"
+curl -s -o "$1/nvml.healthz" -w '%{http_code}' --unix-socket "$1/run2/api" http://d/healthz >"$1/nvml.code"
+curl -s --unix-socket "$1/run2/api" http://d/api/v1/node >"$1/nvml.node"
 sleep 2 # it lives on: so long it has looked for NVML twice
 kill -0 $daemon && echo lives >"$1/nvml.lives"
 kill $daemon
@@ -137,6 +144,35 @@ vgpu sim --fault no-nvml -- sh "$TMP/without_nvml" "$TMP" "$GUESTS"
 is "without NVML a daemon lives" "$(cat "$TMP/nvml.lives")" lives
 is "and keeps a tenant" "$(cat "$TMP/nvml.status")" 0
 is "with its memory limit" "$(get "$TMP/nvml.out" name=n.gpus.0.memory_limit_bytes)" 2147483648
+is "healthz: it is not well" "$(cat "$TMP/nvml.code")" 503
+is "as NVML is not there" "$(get "$TMP/nvml.healthz" faults.0.component) $(get "$TMP/nvml.node" faults.0.component)" \
+    'sampler sampler'
+ok "with those words" grep -q 'NVML is not there' "$TMP/nvml.healthz"
 is "that NVML is not there is said once" "$(grep -c 'error health: .*NVML is not there' "$TMP/nvml.log")" 1
+
+# A sampler that does not come back: the machine stands still under it.
+# shellcheck disable=SC2016 # the inner shell's variables
+cat >"$TMP/standing_still" <<'END'
+export VGPU_RUNTIME_DIR=$1/run2
+vgpu-hypervisor --api-listen-addr "" 2>"$1/sampler.log" &
+daemon=$!
+asked() { curl -s -o "$1/sampler.healthz" -w '%{http_code}' --unix-socket "$1/run2/api" http://d/healthz; }
+comes_to() { for i in $(seq 500); do [ "$(asked "$1")" != "$2" ] || break; sleep 0.02; done; asked "$1"; }
+comes_to "$1" 200 >"$1/sampler.before"
+machine=$PPID # vgpu-sim runs the command itself
+kill -STOP "$machine"
+comes_to "$1" 503 >"$1/sampler.meanwhile"
+cp "$1/sampler.healthz" "$1/sampler.faults"
+kill -CONT "$machine"
+comes_to "$1" 200 >"$1/sampler.after"
+kill $daemon
+wait $daemon
+END
+vgpu sim -- sh "$TMP/standing_still" "$TMP"
+is "a sampler that gets on" "$(cat "$TMP/sampler.before")" 200
+is "one that does not: healthz is not well" "$(cat "$TMP/sampler.meanwhile")" 503
+is "and says which" "$(get "$TMP/sampler.faults" faults.0.component)" sampler
+ok "with words" grep -q 'sampler does not get on' "$TMP/sampler.faults"
+is "it gets on again" "$(cat "$TMP/sampler.after")" 200
 umount "$TMP/run"
 done_testing

@@ -6,10 +6,19 @@
 DIRECTORY is for traces and holds `rate`, what the kernels reach alone. Runs inside `vgpu sim` with two
 GPUs, beside a daemon. Prints what it saw as comments, then one line of JSON.
 
-The model knows nothing of how vgpu plans. On one GPU with busy tenants: who has a cap gets the cap (their
-sum is kept below the whole); what is left goes to those without one, by weight. A low one beside others
-without a cap has only what they leave, and is not starved: more than nothing and at most LOW_MOST. What is
-given out is what the tenants together got: the switches between them cost some, judged by itself.
+The model is what docs/design/sharing.md promises, and knows nothing of what the tenants got. On one GPU with busy
+tenants, in parts of the whole:
+
+  - who has a cap gets the cap (their sum is kept below the whole)
+  - what the caps leave goes to those without one, by weight, less what the switches between them cost: SWITCH_US
+    for each turn, where a turn is TURN_US in the mean; beside capped ones LOSS_BESIDE_CAPS_MOST of it at most, and
+    as much as a switch is of BESIDE_HIGH_US where one of those is high
+  - a low one beside others without a cap has only what they leave, and is not starved: more than nothing and at most
+    LOW_MOST
+  - beside a high one, whose turn is HIGH_US, the turns of others are BESIDE_HIGH_US in the mean, by weight, or where
+    there is only one, SINGLE_US: a cap above what these come to is not reached
+
+Every 5 s are judged in which nothing changed on a GPU, every STEP_S, from SETTLE_S after a change on.
 """
 import json
 import os
@@ -21,9 +30,14 @@ import time
 
 GPUS = 2
 TENANTS = 8
-SETTLE_S = 1.0   # after a change
+SETTLE_S = 0.5   # after a change
 WINDOW_S = 5.0   # judged
+STEP_S = 0.25
+CHANGE_S = 6.25  # from one change to the next
 TRACE_NS = 100e6
+SWITCH_US, TURN_US, HIGH_US, BESIDE_HIGH_US, LOW_US = 195, 8000, 4000, 1000, 100
+SINGLE_US = 100
+LOSS_BESIDE_CAPS_MOST = 0.04
 CAPS_MOST = 70   # of a GPU, together
 LOW_MOST = 3.0   # percent, of a low one beside busy others: 100 us in each of their cycles
 
@@ -63,18 +77,42 @@ class Tenant:
         self.process.wait()
 
 
-def entitlements(tenants, shares):
-    """Name to percent, on one GPU where all together got so much."""
-    wanted = {tenant.name: tenant.cap for tenant in tenants if tenant.cap}
-    free = [tenant for tenant in tenants if not tenant.cap]
-    sharing = [tenant for tenant in free if tenant.priority != 'low'] or free
-    for tenant in free:
-        if tenant not in sharing: # within its bounds what it got is right
-            wanted[tenant.name] = min(LOW_MOST, max(0.01, shares[tenant.name]))
-    left = max(0.0, sum(shares.values()) - sum(wanted.values()))
-    weights = sum(tenant.weight for tenant in sharing)
-    for tenant in sharing:
-        wanted[tenant.name] = left * tenant.weight / weights
+def turns_of(tenants):
+    """Tenant to the length of its turn in us, on one GPU."""
+    lows = [tenant for tenant in tenants if tenant.priority == 'low']
+    # Low ones among themselves are as normal ones are.
+    normals = lows if len(lows) == len(tenants) else [tenant for tenant in tenants if tenant.priority == 'normal']
+    highs = [tenant for tenant in tenants if tenant.priority == 'high']
+    mean_us = TURN_US if not highs else BESIDE_HIGH_US if len(tenants) > 2 else SINGLE_US
+    weights = sum(tenant.weight for tenant in normals)
+    turns = {tenant: LOW_US for tenant in lows}
+    turns.update({tenant: HIGH_US for tenant in highs})
+    turns.update({tenant: mean_us * len(normals) * tenant.weight / weights for tenant in normals})
+    return turns
+
+
+def entitlements(tenants):
+    """Name to the least and the most percent that it is to get, on one GPU."""
+    turns, wanted, open_ones = turns_of(tenants), {}, list(tenants)
+    has_high = any(tenant.priority == 'high' for tenant in tenants)
+    while open_ones:
+        left = 100 - sum(most for _, most in wanted.values())
+        work_us = sum(turns[tenant] for tenant in open_ones)
+        loss_us = len(open_ones) * SWITCH_US if len(open_ones) > 1 else 0
+        part = {tenant: left * turns[tenant] / (work_us + loss_us) for tenant in open_ones}
+        full = [tenant for tenant in open_ones if tenant.cap and (tenant.cap <= part[tenant] or not has_high)]
+        if not full:
+            break
+        wanted.update({tenant.name: (tenant.cap, tenant.cap) for tenant in full})
+        open_ones = [tenant for tenant in open_ones if tenant not in full]
+    # Beside capped ones turns are others, and while those are off one may be alone.
+    is_vague = len(open_ones) < len(tenants) and all(tenant.priority != 'high' for tenant in open_ones)
+    loss_most = SWITCH_US / (BESIDE_HIGH_US + SWITCH_US) if has_high else LOSS_BESIDE_CAPS_MOST
+    for tenant in open_ones:
+        most = left * turns[tenant] / work_us
+        wanted[tenant.name] = (min(part[tenant], most * (1 - loss_most)), most) if is_vague else (part[tenant],) * 2
+    if len(open_ones) > 1: # beside capped ones alone it is the one that has what they leave
+        wanted.update({tenant.name: (0.01, LOW_MOST) for tenant in open_ones if tenant.priority == 'low'})
     return wanted
 
 
@@ -86,25 +124,28 @@ class Play:
         self.rate = os.path.join(directory, 'rate')
         self.tenants, self.number = [], 0
         self.judged, self.misses, self.worst = 0, 0, 0.0
-        self.least = {'low': 100.0, 'normal': 100.0} # all tenants of a GPU together
+        self.least = {} # all tenants of a GPU together, by what there is among them
         self.pause_s, self.failures, self.changes = 0.0, 0, 0
         self.gone = []
+        self.next_s = [0.0] * GPUS # where the next window that is judged begins
 
     def on(self, gpu):
         return [tenant for tenant in self.tenants if tenant.gpu == gpu]
 
     def choose_limits(self, tenant):
-        """Of what the model has something to say about: one low tenant a GPU, without a cap."""
+        """Of what the model has something to say about: one low tenant a GPU, without a cap, and one high one."""
         others = [other for other in self.on(tenant.gpu) if other is not tenant]
         room = CAPS_MOST - sum(other.cap or 0 for other in others)
         caps = [cap for cap in (5, 10, 20, 30, 45) if cap <= room]
         tenant.weight = self.dice.choice((1, 1, 2, 3, 5))
         tenant.priority, tenant.cap = 'normal', None
-        what = self.dice.random()
+        what, is_high = self.dice.random(), self.dice.random() < 0.2
         if what < 0.5 and caps:
             tenant.cap = self.dice.choice(caps)
         elif what < 0.65 and all(other.priority != 'low' for other in others):
             tenant.priority = 'low'
+        if is_high and tenant.priority == 'normal' and all(other.priority != 'high' for other in others):
+            tenant.priority = 'high'
 
     def join(self, gpu):
         self.number += 1
@@ -131,44 +172,64 @@ class Play:
         return tenant
 
     def change(self):
+        """Does something, and says what, and on which GPU."""
         self.changes += 1
         what = self.dice.random()
         if what < 0.25:
             tenant = self.leave()
-            return f'{tenant.name} leaves GPU {tenant.gpu}'
+            return tenant.gpu, f'{tenant.name} leaves GPU {tenant.gpu}'
         if what < 0.55 and len(self.tenants) < TENANTS:
             tenant = self.join(self.dice.randrange(GPUS))
             self.wait_running()
-            return f'{tenant.name} joins GPU {tenant.gpu}: {" ".join(tenant.options())}'
+            return tenant.gpu, f'{tenant.name} joins GPU {tenant.gpu}: {" ".join(tenant.options())}'
         tenant = self.dice.choice(self.tenants)
         self.choose_limits(tenant)
         if subprocess.call(['vgpu', 'set', tenant.name, *tenant.options()]):
             self.failures += 1
-        return f'{tenant.name} on GPU {tenant.gpu} is set to {" ".join(tenant.options())}'
+        return tenant.gpu, f'{tenant.name} on GPU {tenant.gpu} is set to {" ".join(tenant.options())}'
 
-    def judge(self, since_s):
-        """What each got in the 5 s from SETTLE_S after the change on."""
-        begin, end = (since_s + SETTLE_S) * 1e9, (since_s + SETTLE_S + WINDOW_S) * 1e9
+    def note_sum(self, gpu, total):
+        tenants = self.on(gpu)
+        if all(tenant.cap for tenant in tenants):
+            return
+        kinds = {tenant.priority for tenant in tenants} if len(tenants) > 1 else set()
+        kind = 'high' if 'high' in kinds else 'low' if 'low' in kinds else 'normal'
+        self.least[kind] = min(self.least.get(kind, 100.0), total)
+
+    def judge_window(self, gpu, begin_s, wanted):
+        """What each got in the 5 s from there on."""
+        begin, end = begin_s * 1e9, (begin_s + WINDOW_S) * 1e9
+        shares, misses = {}, []
+        for tenant in self.on(gpu):
+            got = [share for at, share in tenant.windows() if begin <= at and at + TRACE_NS <= end]
+            shares[tenant.name] = sum(got) / len(got) if got else 0.0
+        self.note_sum(gpu, sum(shares.values()))
+        for name, share in shares.items():
+            least, most = wanted[name]
+            error = max(least - share, share - most)
+            self.judged += 1
+            self.worst = max(self.worst, error)
+            if error > 2:
+                misses.append(f'{name} got {share:.2f}, wanted {least:.2f} to {most:.2f}')
+        self.misses += len(misses)
+        return shares, misses
+
+    def judge(self, until_s):
+        """All windows that end by then, and in which nothing changed."""
         for gpu in range(GPUS):
-            shares = {}
-            for tenant in self.on(gpu):
-                got = [share for at, share in tenant.windows() if begin <= at and at + TRACE_NS <= end]
-                shares[tenant.name] = sum(got) / len(got) if got else 0.0
-            if not shares:
-                continue
-            wanted = entitlements(self.on(gpu), shares)
-            if any(not tenant.cap for tenant in self.on(gpu)):
-                kind = 'low' if any(tenant.priority == 'low' for tenant in self.on(gpu)) else 'normal'
-                self.least[kind] = min(self.least[kind], sum(shares.values()))
-            for name, share in shares.items():
-                self.judged += 1
-                error = abs(share - wanted[name])
-                self.worst = max(self.worst, error)
-                if error > 2:
-                    self.misses += 1
-                    print(f'# GPU {gpu}: {name} got {share:.2f}, wanted {wanted[name]:.2f}')
-            print(f'# GPU {gpu}: ' + ', '.join(f'{name} {share:.1f}/{wanted[name]:.1f}'
-                                              for name, share in shares.items()), flush=True)
+            wanted = entitlements(self.on(gpu)) if self.on(gpu) else {}
+            shares, shown = {}, []
+            while wanted and self.next_s[gpu] + WINDOW_S <= until_s:
+                shares, misses = self.judge_window(gpu, self.next_s[gpu], wanted)
+                shown = shown or misses # the first ones: those that overlap them say the same
+                self.next_s[gpu] += STEP_S
+            for miss in shown:
+                print(f'# GPU {gpu}, over 5 s: {miss}')
+            if shares:
+                print(f'# GPU {gpu}: ' + ', '.join(
+                    f'{tenant.name} ({tenant.cap or "-"} {tenant.weight} {tenant.priority}) '
+                    f'{shares[tenant.name]:.1f} of {wanted[tenant.name][0]:.1f}-'
+                    f'{wanted[tenant.name][1]:.1f}' for tenant in self.on(gpu)), flush=True)
 
     def find_pauses(self):
         """The longest time in which a tenant got nothing, from its first window to its last."""
@@ -184,14 +245,18 @@ class Play:
         for number in range(TENANTS - 1):
             self.join(number % GPUS)
         self.wait_running()
-        end, since = time.monotonic() + seconds, time.monotonic()
+        now = time.monotonic()
+        self.next_s = [now + SETTLE_S] * GPUS
+        end = now + seconds
         while True:
-            time.sleep(max(0, since + SETTLE_S + WINDOW_S + 0.25 - time.monotonic()))
-            self.judge(since)
+            until = time.monotonic() + CHANGE_S
+            time.sleep(CHANGE_S + 0.25) # what ends by then is in the traces a little later
+            self.judge(until)
             if time.monotonic() > end:
                 break
-            print('# ' + self.change(), flush=True)
-            since = time.monotonic()
+            gpu, words = self.change()
+            print('# ' + words, flush=True)
+            self.next_s[gpu] = time.monotonic() + SETTLE_S
         self.find_pauses()
 
     def finish(self):
@@ -207,9 +272,8 @@ def main():
     finally:
         play.finish()
     print(json.dumps({'changes': play.changes, 'judged': play.judged, 'misses': play.misses,
-                      'worst': round(play.worst, 2), 'least_sum': round(play.least['normal'], 2),
-                      'least_sum_low': round(play.least['low'], 2),
-                      'pause_s': round(play.pause_s, 2), 'failures': play.failures}))
+                      'worst': round(play.worst, 2), 'pause_s': round(play.pause_s, 2), 'failures': play.failures,
+                      'least': {kind: round(least, 2) for kind, least in play.least.items()}}))
 
 
 if __name__ == '__main__':

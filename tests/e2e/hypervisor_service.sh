@@ -102,6 +102,17 @@ wait "$PID_daemon"
 is "without a manager it works too, wherever it is told to" "$?" 0
 ok "and logs to stderr" grep -q '"message":"vgpu-hypervisor .* begins"' "$TMP/daemon.err"
 
+# Names beside the node's own, by which a scraper knows it.
+background_as named vgpu-hypervisor --runtime-dir "$TMP/named" --api-listen-addr 127.0.0.1:0 \
+    --node-name node-a --api-host-names 'node-a.example, b'
+wait_for 10 grep -q 'HTTP on .* port' "$TMP/named.err"
+port=$(sed -n 's/.*HTTP on .* port \([0-9]*\).*/\1/p' "$TMP/named.err")
+status() { curl -s -o "$TMP/body" -w '%{http_code}' -H "Host: $1" "http://127.0.0.1:$port/healthz"; }
+is "HTTP is answered under the names that are configured, and no other" \
+    "$(status node-a) $(status "node-a.example:$port") $(status b) $(status c)" "200 200 200 421"
+kill -TERM "$PID_named"
+wait "$PID_named"
+
 # --- one daemon a directory ---
 
 one=$TMP/one

@@ -14,7 +14,7 @@ sed -n 's/^| `\(vgpu_[a-z_]*\)` .*/\1/p' "$list" | sort >"$TMP/listed"
 ok "the list of metrics has each that is shown" sh -c "[ -s $TMP/shown ] && ! comm -23 $TMP/shown $TMP/listed | grep ."
 
 if ! command -v promtool >/dev/null; then
-    skip "Prometheus reads them: there is no promtool (Debian's package prometheus)"
+    skip_tool "Prometheus reads them: there is no promtool (Debian's package prometheus)"
     done_testing
 fi
 promtool check metrics <"$TMP/text" >"$TMP/said" 2>&1

@@ -25,7 +25,7 @@ refuses "a query from somewhere else" 'not from the data source' 's/"${datasourc
 refuses "a variable that is missing" "variable 'tenant'" 's/"name": "tenant"/"name": "tenants"/'
 
 if ! command -v promtool >/dev/null; then
-    skip "rules and queries: there is no promtool (Debian's package prometheus)"
+    skip_tool "rules and queries: there is no promtool (Debian's package prometheus)"
     done_testing
 fi
 ok "promtool takes the rules" promtool check rules "$rules"

@@ -93,7 +93,7 @@ class Node:
         return shown
 
     def explain(self):
-        for _, body in self.ask(EXPLAIN):
+        for _, body in self.do(EXPLAIN)[:1]:
             values = struct.unpack_from('=14I', body, 48)
             return {'index': values[0], 'cap_percent': values[8] / 1000,
                     'cap_in_force_percent': values[11] / 1000,

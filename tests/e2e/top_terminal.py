@@ -323,6 +323,30 @@ def beside_hung_supervisor():
     top.close()
 
 
+def slow_line():
+    """What has not changed is not sent again: a refresh costs a slow line what is new in it."""
+    subprocess.run(['vgpu', 'set', 'busy', '--suspend'], check=True)
+    top = Top('--sort', 'name', '--interval', '0.2')
+    top.shows(r'busy +suspended +0 +0\.0%')
+    whole = len(top.bytes)
+    end = time.monotonic() + 2 # of what it had used before: its history has moved on
+    while time.monotonic() < end:
+        top.read(0.05)
+    before, seconds = len(top.bytes), 4
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        top.read(0.05)
+    refresh = (len(top.bytes) - before) / (seconds / 0.2)
+    print(f'# measured: bytes of a whole screen: {whole}, of a refresh in which nothing is new: {refresh:.0f}')
+    ok('a whole screen is more than a thousand bytes', whole > 1000)
+    ok('a refresh in which nothing is new is less than a tenth of that', refresh < whole / 10)
+    subprocess.run(['vgpu', 'set', 'busy', '--resume'], check=True)
+    ok('what is new is sent', top.shows('busy +running'))
+    top.press('q')
+    top.wait()
+    top.close()
+
+
 def signals():
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
         top = Top()
@@ -383,6 +407,7 @@ def plain_terminals():
 
 keys_and_limits()
 hung_supervisor()
+slow_line()
 signals()
 plain_terminals()
 print(f'1..{COUNT}')

@@ -8,6 +8,7 @@
 #include "hypervisor/http_guard.h"
 #include "hypervisor/http_listener.h"
 #include "hypervisor/http_target.h"
+#include "hypervisor/log_levels.h"
 #include "hypervisor/request.h"
 #include "hypervisor/snapshot.h"
 #include "hypervisor/token_file.h"
@@ -104,17 +105,31 @@ static void read_body(const char *text, size_t size, bool is_create)
         abort();
 }
 
+/* All words of an event stream's start are the same text, and each of them alone is. */
+static void read_stream(const char *text)
+{
+    const struct event_stream_words all[] = {
+        {text, text, text, text}, {.after = text},  {.last_event_id = text},
+        {.samples_hz = text},     {.follow = text},
+    };
+    struct event_stream_start start;
+
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+        if (event_stream_parse(&start, &all[i], NULL) == 0 && all[i].samples_hz &&
+            (start.sample_period_ns < 100000000 || start.sample_period_ns > UINT64_C(10000000000)))
+            abort();
+}
+
 static void read_others(const char *text, size_t size)
 {
     struct http_listener_address address;
-    struct event_stream_start start;
-    enum log_level level;
+    struct log_levels levels;
+    bool flag;
 
     (void)!http_listener_parse(&address, text, NULL); /* these must not crash */
-    (void)!api_tenants_read_level(&level, text, size, NULL);
-    if (event_stream_parse(&start, NULL, text, NULL, NULL) == 0 &&
-        (start.sample_period_ns < 100000000 || start.sample_period_ns > UINT64_C(10000000000)))
-        abort();
+    (void)!api_tenants_read_levels(&levels, text, size, NULL);
+    (void)!api_tenants_read_flag(&flag, text, NULL);
+    read_stream(text);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

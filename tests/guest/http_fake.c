@@ -12,10 +12,12 @@
  *     events N         so many of them
  *     fault TEXT       the snapshots have a fault from now on; without TEXT: none any more
  *     stall            no new snapshots; `go on` makes them again
- *     hold             requests are not done; `release` does those that were held
+ *     hold             requests are not done; `release` does those that were held, `lose` fails
+ *                      them as a supervisor's end does
  *     join TENANT PID  a tenant with so many more: without PID, one that has no processes yet; with
  *                      an @ in its name it is a standalone one
  *     leave PID        a process has ended; `leave` alone: all such tenants have
+ *     tokens           the file of tokens is read again
  *     requests         says how many were posted so far, instead of "done"
  *     stop             the server is stopped, "stopped" is said, and the program ends
  *
@@ -61,13 +63,15 @@ static struct {
     struct snapshot *snapshot;
     uint64_t sequence;
     char fault[112];
-    bool is_stalled, is_holding;
+    bool is_stalled, is_holding, is_losing;
     struct request *held[HELD_MAX];
     size_t held_count;
     uint32_t posted_count;
     struct member members[MEMBERS_MAX];
     size_t member_count;
     struct legacy_routes *legacy;
+    struct http_server *server;
+    const char *token_path; /* NULL: there are no tokens */
     struct backend backend;
 } fake = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -263,7 +267,9 @@ static void finish(struct request *request)
     bool is_known = snapshot_find(fake.snapshot, request->name) != NULL;
 
     request->status = 0;
-    if (request->kind == REQUEST_CREATE) {
+    if (fake.is_losing) {
+        refuse(request, -ECONNRESET, "its supervisor has ended");
+    } else if (request->kind == REQUEST_CREATE) {
         (void)str_format(request->answer_name, sizeof(request->answer_name), "%s",
                          request->name[0] ? request->name : "tenant-1");
         request->answer_gpu_mask = request->gpu_mask ? request->gpu_mask : 1;
@@ -301,13 +307,15 @@ static void fill_own(void *context, struct metrics_own *own)
     own->samples = 7;
 }
 
-static void release_held(void)
+static void release_held(bool is_losing)
 {
     (void)pthread_mutex_lock(&fake.lock);
     fake.is_holding = false;
+    fake.is_losing = is_losing;
     for (size_t i = 0; i < fake.held_count; i++)
         finish(fake.held[i]);
     fake.held_count = 0;
+    fake.is_losing = false;
     (void)pthread_mutex_unlock(&fake.lock);
 }
 
@@ -378,6 +386,22 @@ static bool say_requests(void)
     return printf("%u\n", count) > 0;
 }
 
+static void fail(const struct err *err)
+{
+    (void)fprintf(stderr, "http_fake: %s\n", err->text);
+    exit(1);
+}
+
+static void load_tokens(void)
+{
+    struct token_file *tokens;
+    struct err err;
+
+    if (token_file_load(&tokens, fake.token_path, &err) < 0)
+        fail(&err);
+    http_server_set_tokens(fake.server, tokens);
+}
+
 /* False: the program ends. */
 static bool obey(char *line)
 {
@@ -397,7 +421,11 @@ static bool obey(char *line)
     else if (str_equals(line, "hold"))
         set(&fake.is_holding, true);
     else if (str_equals(line, "release"))
-        release_held();
+        release_held(false);
+    else if (str_equals(line, "lose"))
+        release_held(true);
+    else if (str_equals(line, "tokens"))
+        load_tokens();
     else if (str_equals(line, "requests"))
         return say_requests();
     else if (!obey_for_pods(line))
@@ -421,12 +449,6 @@ static void serve(void)
     } while (obey(line));
 }
 
-static void fail(const struct err *err)
-{
-    (void)fprintf(stderr, "http_fake: %s\n", err->text);
-    exit(1);
-}
-
 static void print_routes(const struct http_server *server)
 {
     static const char *const methods[] = {"GET", "POST", "PUT", "PATCH", "DELETE"};
@@ -438,13 +460,12 @@ static void print_routes(const struct http_server *server)
 
 static int start(struct http_server *server, char **arguments)
 {
-    struct token_file *tokens;
     struct err err;
 
-    if (*arguments && str_equals(*arguments, "--tokens")) {
-        if (!arguments[1] || token_file_load(&tokens, arguments[1], &err) < 0)
-            fail(&err);
-        http_server_set_tokens(server, tokens);
+    fake.server = server;
+    if (*arguments && str_equals(*arguments, "--tokens") && arguments[1]) {
+        fake.token_path = arguments[1];
+        load_tokens();
         arguments += 2;
     }
     for (size_t i = 0; arguments[i]; i++) {
@@ -488,7 +509,7 @@ int main(int count, char **arguments)
     legacy_routes_free(fake.legacy);
     api_free(api);
     http_server_free(server);
-    release_held(); /* later than the server's end, as the loop may be */
+    release_held(false); /* later than the server's end, as the loop may be */
     event_log_free(events);
     snapshot_release(fake.snapshot);
     return 0;

@@ -52,6 +52,11 @@ static void on_event(void *context, const struct event *event)
     (void)fflush(stdout);
 }
 
+static int compare_pids(const void *a, const void *b)
+{
+    return *(const int32_t *)a - *(const int32_t *)b; /* none is negative */
+}
+
 /* 0 goes on; a tenant that does not answer makes what is known useless: 1. */
 static int add_tenant(void *context, const char *name)
 {
@@ -66,10 +71,11 @@ static int add_tenant(void *context, const char *name)
     all.pids[place] = calloc(status.process_count + 1, sizeof(int32_t));
     for (size_t i = 0; i < status.process_count; i++)
         all.pids[place][i] = status.processes[i].pid;
+    qsort(all.pids[place], status.process_count, sizeof(int32_t), compare_pids);
     (void)str_format(all.names[place], sizeof(all.names[place]), "%s", name); /* fits */
     all.supervisors[place] = status.tenant.supervisor_pid;
-    all.tenants[place] =
-        (struct foreign_tenant){all.names[place], all.pids[place], status.process_count};
+    all.tenants[place] = (struct foreign_tenant){
+        .name = all.names[place], .pids = all.pids[place], .pid_count = status.process_count};
     all.tenant_count++;
     client_tenant_fini(&status);
     return 0;

@@ -123,8 +123,8 @@ static void fill_unlimited(struct snapshot_tenant *tenant)
 static void fill_foreign(struct snapshot *snapshot)
 {
     snapshot->foreign_count = 2;
-    snapshot->foreign[0] = (struct snapshot_foreign){
-        .pid = 77, .comm = "a\"b\\c\nd\xff\xc0\x80", .uid = 1, .memory_bytes = 512};
+    snapshot->foreign[0] =
+        (struct snapshot_foreign){.pid = 77, .comm = "stranger", .uid = 1, .memory_bytes = 512};
     snapshot->foreign[1] = (struct snapshot_foreign){
         .pid = 78, .comm = "gr\xc3\xb6\xc3\x9f", .gpu = 1, .memory_bytes = SNAPSHOT_UNKNOWN};
 }
@@ -151,7 +151,7 @@ struct snapshot *made_up_snapshot(void)
     snapshot->fault_count = 2;
     name(snapshot->faults[0].component, sizeof(snapshot->faults[0].component), "gpu");
     name(snapshot->faults[0].text, sizeof(snapshot->faults[0].text), "GPU 1 is lost");
-    name(snapshot->faults[1].component, sizeof(snapshot->faults[1].component), "fan");
+    name(snapshot->faults[1].component, sizeof(snapshot->faults[1].component), "fan\xff\xc0\x80");
     name(snapshot->faults[1].text, sizeof(snapshot->faults[1].text), "one nobody thought of");
     return snapshot;
 }

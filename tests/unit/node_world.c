@@ -161,6 +161,24 @@ bool node_world_wait_for(bool (*is_so)(void *context), void *context)
     return is_so(context);
 }
 
+static bool has_state(void *context)
+{
+    const char *const *wanted = context;
+    struct snapshot *snapshot = node_backend(world.node)->get_snapshot(world.node);
+    const struct snapshot_tenant *tenant = snapshot_find(snapshot, wanted[0]);
+    bool is_so = str_equals(tenant ? snapshot_state_word(tenant->state) : "", wanted[1]);
+
+    snapshot_release(snapshot);
+    return is_so;
+}
+
+bool node_world_becomes(const char *name, const char *state)
+{
+    const char *wanted[] = {name, state};
+
+    return node_world_wait_for(has_state, wanted);
+}
+
 /* --- requests --- */
 
 static void on_done(struct request *request)

@@ -30,6 +30,8 @@ void node_world_stop(void);
 void node_world_end_node(void);
 
 bool node_world_wait_for(bool (*is_so)(void *context), void *context);
+/* Waits until a tenant is shown in that state. */
+bool node_world_becomes(const char *name, const char *state);
 
 /* A request that counts how often it was done, and one that asks for a tenant on GPU 0. */
 struct request node_world_request(enum request_kind kind, const char *name);

@@ -4,6 +4,7 @@
 #include "hypervisor/keeper.h"
 #include "hypervisor/policy.h"
 #include "hypervisor/request.h"
+#include "hypervisor/user_groups.h"
 #include "hypervisor/waiting.h"
 #include "utils/str.h"
 
@@ -21,6 +22,7 @@ static struct {
     struct keeper keepers[KEEPERS];
     uint32_t keeper_count;
     struct list keeper_list, waiting_list;
+    struct user_groups groups;
     struct admit admit;
     struct request request;
     struct waiting waiting;
@@ -31,6 +33,7 @@ static struct {
 
 static void start(void)
 {
+    user_groups_forget(&at.groups);
     memset(&at, 0, sizeof(at));
     list_init(&at.keeper_list);
     list_init(&at.waiting_list);
@@ -43,7 +46,8 @@ static void start(void)
                               .card_count = 2,
                               .keepers = &at.keeper_list,
                               .waiting = &at.waiting_list,
-                              .policy = &at.policy};
+                              .policy = &at.policy,
+                              .groups = &at.groups};
     at.request = (struct request){.name = "new", .caller = {.uid = NOBODY, .gid = NOBODY}};
 }
 
@@ -280,6 +284,38 @@ TEST(tenants_are_counted_for_each_user)
     CHECK_EQ(create(), -EPERM);
 }
 
+TEST(those_of_a_user_that_wait_are_counted)
+{
+    start();
+    rule((struct policy_rule){.who = POLICY_EVERYONE, .tenants = 2, .may_be_unlimited = true});
+    (void)add_keeper(NOBODY, GIB, 1000);
+    at.request.gpu_mask = 2;
+    wait_for(1);
+    at.waiting_request.caller.uid = OTHER;
+    CHECK_OK(create(), &at.err);
+    at.waiting_request.caller.uid = NOBODY;
+    CHECK_EQ(create(), -EPERM);
+    /* The one that waits is asked about again: it is itself, and no other. */
+    CHECK_EQ(admit_create(&at.admit, &at.request, &at.waiting.node, &at.made, &at.err), 0);
+}
+
+TEST(a_rule_for_a_group_is_stepped_around_by_nobody)
+{
+    start();
+    rule(
+        (struct policy_rule){.who = POLICY_GROUP, .id = 0, .may_be_unlimited = true, .tenants = 1});
+    rule((struct policy_rule){.who = POLICY_EVERYONE, .is_denied = true});
+    CHECK_EQ(create(), -EPERM); /* a user without an entry */
+    CHECK(strstr(at.err.text, "cannot be found out"));
+    at.request.caller =
+        (struct request_caller){.uid = 0, .gid = NOBODY}; /* runs in another group */
+    CHECK_OK(create(), &at.err);
+    (void)add_keeper(0, GIB, 1000);
+    CHECK_EQ(create(), -EPERM);
+    CHECK(strstr(at.err.text, "1 tenant"));
+    user_groups_forget(&at.groups);
+}
+
 TEST(who_may_exceed_is_the_policy_s_to_say)
 {
     start();
@@ -473,4 +509,26 @@ TEST(cards_beyond_the_mask_are_no_card_of_it)
     CHECK_EQ(create(), -EINVAL);
     at.request.gpu_mask = 0;
     CHECK(create() < 0);
+}
+
+TEST(a_card_is_known_by_its_uuid_whatever_number_it_had)
+{
+    struct keeper *keeper;
+
+    start();
+    keeper = add_keeper(NOBODY, 50 * GIB, 60000); /* on GPU-0, which was number 1 then */
+    keeper->tenant.cards[0].nvml_index = 1;
+    keeper->tenant.cards[1].nvml_index = 0;
+    at.request.gpu_mask = 1;
+    ask_memory(31 * GIB);
+    CHECK_EQ(create(), -ENOSPC);
+    CHECK(strstr(at.err.text, "GPU 0"));
+    at.request.gpu_mask = 2;
+    CHECK_OK(create(), &at.err);
+    rule((struct policy_rule){
+        .who = POLICY_EVERYONE, .memory = {.bytes = 60 * GIB}, .may_be_unlimited = true});
+    CHECK_OK(create(), &at.err);
+    at.request.gpu_mask = 1;
+    ask_memory(20 * GIB);
+    CHECK_EQ(create(), -EPERM); /* 70 GiB of GPU-0 */
 }

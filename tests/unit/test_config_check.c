@@ -80,6 +80,7 @@ TEST(what_cannot_be_is_refused_with_its_place)
     } bad[] = {
         {"log_level: loud", "/f:1:12: log_level: 'loud' is no level"},
         {"api_listen_addr: here", "/f:1:18: api_listen_addr: 'here' is not an address"},
+        {"api_host_names: 'a:80'", "/f:1:17: api_host_names: 'a:80' has more than names"},
         {"api_socket: api", "/f:1:13: api_socket: 'api' is not an absolute path"},
         {"api_socket: /aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
          "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
@@ -88,7 +89,17 @@ TEST(what_cannot_be_is_refused_with_its_place)
         {"runtime_dir: /aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
          "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
          "runtime_dir: the path is too long"},
-        {"metrics_extra_labels: {a: 1}", "/f:1:23: metrics_extra_labels: 'a' is not given"},
+        {"metrics_extra_labels: {a: 1}",
+         "/f:1:23: metrics_extra_labels: the tag for label 'a' is no name"},
+        {"metrics_extra_labels: {a: ''}", "the tag for label 'a' is no name"},
+        {"metrics_extra_labels: {a: node}", "there is a tag 'node' already"},
+        {"metrics_extra_labels: {a: t, b: t}", "there is a tag 't' already"},
+        {"metrics_extra_labels: {a: 01234567890123456789012345678901234567890123456789012345678901"
+         "23}",
+         "the label 'a' or its tag is too long"},
+        {"metrics_extra_labels: {a: a, b: b, c: c, d: d, e: e, f: f, g: g, h: h, i: i, j: j, k: k, "
+         "l: l, m: m}",
+         "more than 12 labels"},
     };
 
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {

@@ -119,9 +119,26 @@ TEST(the_variables_of_existing_deployments_are_read)
     /* KUBECONFIG is not among them: it is there for others. */
     CHECK_EQ(config_without_effect(&config), UINT64_C(1) << CONFIG_erl_update_interval_ms |
                                                  UINT64_C(1) << CONFIG_scheduling_config |
+                                                 UINT64_C(1) << CONFIG_metrics_extra_labels |
                                                  UINT64_C(1) << CONFIG_detect_in_used_gpus |
                                                  UINT64_C(1) << CONFIG_device_plugin_resource_name |
                                                  UINT64_C(1) << CONFIG_nvidia_dev_root);
+}
+
+/* They are set for programs whose filters can do more; our own variable has to be right. */
+TEST(levels_in_other_programs_variables_are_read_as_far_as_they_are_understood)
+{
+    struct err err = {0};
+
+    clear_environment();
+    CHECK_EQ(setenv("RUST_LOG", "warn,hyper,[span{a=1}]=trace,http=debug", 1), 0);
+    CHECK_OK(LOAD("", &err), &err);
+    CHECK_STR_EQ(config.log_level, "warn,http=debug");
+    CHECK_EQ(setenv("TF_LOG_LEVEL", "hyper", 1), 0);
+    CHECK_OK(LOAD("", &err), &err);
+    CHECK_STR_EQ(config.log_level, "");
+    CHECK_EQ(setenv("VGPU_LOG", "hyper", 1), 0);
+    CHECK_EQ(LOAD("", &err), -EINVAL);
 }
 
 TEST(what_kubernetes_alone_needs_has_no_effect_and_is_told_of)

@@ -69,6 +69,15 @@ TEST(a_list_is_written_as_a_sequence)
     CHECK_STR_EQ(turn(&list_type, ""), "[]");
 }
 
+/* A sequence in a file may have none: what was printed could not be read. */
+TEST(a_list_has_no_empty_part)
+{
+    CHECK_EQ(refuse(&list_type, ","), -EINVAL);
+    CHECK_EQ(refuse(&list_type, ",a"), -EINVAL);
+    CHECK_EQ(refuse(&list_type, "a,"), -EINVAL);
+    CHECK_EQ(refuse(&list_type, "a,,b"), -EINVAL);
+}
+
 TEST(json_is_an_object_in_one_line)
 {
     CHECK_STR_EQ(turn(&json_type, " { \"a\" :\n 1 } "), "\"{\\\"a\\\":1}\"");

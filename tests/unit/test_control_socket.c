@@ -1,6 +1,8 @@
 #include "tests/harness.h"
 #include "tests/unit/node_world.h"
+#include "tests/unit/observed_peer.h"
 
+#include "hypervisor/standalone.h"
 #include "utils/clock.h"
 #include "utils/sock.h"
 #include "utils/str.h"
@@ -377,30 +379,6 @@ TEST(what_only_a_supervisor_says_and_a_name_that_is_none_end_it_too)
     node_world_stop();
 }
 
-TEST(descriptors_that_nobody_asked_for_are_closed)
-{
-    uint32_t before;
-
-    start("answer");
-    check_service();
-    run_for_ms(5);
-    before = node_world_count_fds();
-    for (int i = 0; i < 50; i++) {
-        struct message_header list;
-        int fd = dial();
-
-        message_init(&list, MESSAGE_LIST, sizeof(list));
-        CHECK_EQ(sock_send(fd, &list, sizeof(list), (int[]){fd, fd, fd}, 3), 0);
-        CHECK_EQ(receive_reply(fd), 0);
-        CHECK_EQ(sock_send(fd, "x", i % 2, (int[]){fd, fd}, 2), 0);
-        CHECK_EQ(receive(fd), 0);
-        close(fd);
-    }
-    run_for_ms(5);
-    CHECK_EQ(node_world_count_fds(), before);
-    node_world_stop();
-}
-
 TEST(a_front_of_a_tenant_that_is_refused_is_closed)
 {
     struct message_create message;
@@ -597,4 +575,85 @@ TEST(callers_that_are_there_when_the_daemon_ends_are_told)
     CHECK_EQ(got.created.status, -ECONNRESET);
     CHECK_EQ(try_connect(), -1);
     node_world_stop();
+}
+
+/* --- other users' vgpu run --- */
+
+static struct observed_peer peer;
+
+static bool is_shown(void *context)
+{
+    observed_peer_serve(&peer);
+    return standalone_find(world->node->standalone, context) != NULL;
+}
+
+static void start_observed(char *shown, size_t size)
+{
+    struct node_config config;
+
+    start("answer");
+    observed_peer_start(&peer, "mine");
+    peer.pids[peer.pid_count++] = 77;
+    config = world->config;
+    config.standalone_patterns = peer.base;
+    node_configure(world->node, &config);
+    (void)str_format(shown, size, "mine@%u", geteuid());
+    CHECK(node_world_wait_for(is_shown, shown));
+    peer.is_silent = true; /* what it has said is known */
+}
+
+static void stop_observed(void)
+{
+    node_world_stop();
+    observed_peer_stop(&peer);
+}
+
+TEST(another_user_s_tenant_is_listed_for_all_but_them_who_know_their_own)
+{
+    char shown[64];
+    int fd;
+
+    if (geteuid() != 0)
+        skip();
+    start_observed(shown, sizeof(shown));
+    fd = dial_as(SOMEBODY);
+    send_plain(fd, MESSAGE_LIST);
+    CHECK_EQ(receive(fd), MESSAGE_NAME);
+    CHECK_STR_EQ(got.name.name, shown);
+    CHECK_EQ(receive_reply(fd), 0);
+    close(fd);
+    fd = dial();
+    send_plain(fd, MESSAGE_LIST);
+    CHECK_EQ(receive_reply(fd), 0);
+    close(fd);
+    stop_observed();
+}
+
+TEST(it_is_shown_as_it_has_said_and_changed_by_nobody)
+{
+    struct message_end end = {.is_forced = 1};
+    char shown[64];
+    int fd;
+
+    start_observed(shown, sizeof(shown));
+    fd = dial();
+    send_select(fd, "mine");
+    CHECK_EQ(receive_reply(fd), -ENOENT);
+    send_select(fd, shown);
+    CHECK_EQ(receive_reply(fd), 0);
+    send_plain(fd, MESSAGE_STATUS);
+    CHECK_EQ(receive(fd), MESSAGE_STATUS_TENANT);
+    CHECK_STR_EQ(got.tenant.name, shown);
+    CHECK_EQ(got.tenant.uid, geteuid());
+    CHECK_EQ(receive(fd), MESSAGE_STATUS_PROCESS);
+    CHECK_EQ(receive_reply(fd), 0);
+    send_set(fd, GIB);
+    CHECK_EQ(receive_reply(fd), -EPERM);
+    send_plain(fd, MESSAGE_EXPLAIN);
+    CHECK_EQ(receive_reply(fd), -EPERM);
+    message_init(&end, MESSAGE_END, sizeof(end));
+    CHECK_EQ(sock_send(fd, &end, sizeof(end), NULL, 0), 0);
+    CHECK_EQ(receive_reply(fd), -EPERM);
+    close(fd);
+    stop_observed();
 }

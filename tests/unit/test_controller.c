@@ -104,6 +104,17 @@ static bool has_disabled_after(uint32_t count)
     return true;
 }
 
+/* With the step that puts the channels back. */
+static bool comes_to_want_none(void)
+{
+    uint64_t begin_ns = clock_now_ns();
+
+    while (controller_wants_armed(at.controller))
+        if (!look_again(begin_ns))
+            return false;
+    return true;
+}
+
 static bool take_event(void)
 {
     uint64_t count;
@@ -160,8 +171,9 @@ TEST(guards_are_wanted_with_a_cap_and_channels_and_an_event_says_so)
     add_all();
     CHECK(controller_wants_armed(at.controller));
     CHECK(take_event());
+    CHECK(!take_event());
     set_cap(100000);
-    CHECK(!controller_wants_armed(at.controller));
+    CHECK(comes_to_want_none());
     CHECK(take_event());
     stop();
 }
@@ -302,7 +314,28 @@ TEST(a_suspended_tenant_needs_guards_and_is_taken_off)
     CHECK(has_disabled_after(0));
     controller_set_quota(at.controller, 0,
                          &(struct controller_quota){SLICES_NO_CAP, 1, REGION_NORMAL, false});
-    CHECK(!controller_wants_armed(at.controller));
+    CHECK(comes_to_want_none());
+    stop();
+}
+
+TEST(guards_are_wanted_until_the_last_channel_is_back)
+{
+    uint64_t end_ns;
+
+    start();
+    controller_set_quota(at.controller, 0,
+                         &(struct controller_quota){SLICES_NO_CAP, 1, REGION_NORMAL, true});
+    add_all();
+    controller_set_armed(at.controller, at.program.pid, true);
+    CHECK(has_disabled_after(0));
+    fake_machine_refuse(0x1f); /* what is off cannot be put back */
+    controller_set_quota(at.controller, 0,
+                         &(struct controller_quota){SLICES_NO_CAP, 1, REGION_NORMAL, false});
+    for (end_ns = clock_now_ns() + SECOND / 2; clock_now_ns() < end_ns; (void)look_again(0))
+        CHECK(controller_wants_armed(at.controller));
+    fake_machine_refuse(0);
+    CHECK(comes_to_want_none());
+    CHECK_EQ(load_relaxed(&at.control.gpus[0].lease_ns), 0);
     stop();
 }
 
@@ -332,6 +365,19 @@ TEST(the_reasons_of_a_plan_are_what_was_asked_for_and_what_came_of_it)
     CHECK(explained.window_ns > 0);
     CHECK(explained.call_ns > 0);
     CHECK_EQ(explained.is_suspended, 0);
+    stop();
+}
+
+TEST(one_that_is_suspended_is_so_before_its_first_channel_comes)
+{
+    struct message_explained explained;
+
+    start();
+    controller_set_quota(at.controller, 0,
+                         &(struct controller_quota){SLICES_NO_CAP, 1, REGION_NORMAL, true});
+    controller_explain(at.controller, 0, &explained);
+    CHECK_EQ(explained.is_suspended, 1);
+    CHECK_EQ(explained.planned_ns, 0);
     stop();
 }
 

@@ -123,8 +123,12 @@ TEST(a_tenant_without_a_cap_shares_by_weight)
     check_says(&explained, "It has no budget: its channels are never switched off.");
     explained.tenant_count = 1;
     explained.neighbour_count = 0;
-    check_says(&explained, "It has no cap and is entitled to 50 %: it is alone on this GPU.");
-    check_says(&explained, "No other tenant is on this GPU.");
+    check_says(&explained, "It has no cap and is entitled to 50 %: it knows of no other tenant "
+                           "that works on this GPU.");
+    check_says(&explained, "No other tenant that it knows of works on this GPU.");
+    explained.has_records = 0; /* which nobody needs then */
+    check_is_silent_of(&explained, "cannot be measured");
+    check_says(&explained, "It has no budget: its channels are never switched off.");
 }
 
 TEST(what_stands_in_the_way_is_said_first)
@@ -145,6 +149,23 @@ TEST(what_stands_in_the_way_is_said_first)
     check_is_silent_of(&explained, "suspended");
 }
 
+TEST(nothing_is_said_of_a_budget_that_cannot_be_kept)
+{
+    struct message_explained explained = capped();
+
+    explained.has_records = 0;
+    explained.call_ns = 5000000;
+    explained.idle_factor_milli = 1500;
+    explained.rate_milli = 875;
+    check_says(&explained, "Its use cannot be measured here, as the GPU gives no context-switch "
+                           "records: a cap cannot be kept.");
+    check_is_silent_of(&explained, "Its window");
+    check_is_silent_of(&explained, "balance");
+    check_is_silent_of(&explained, "switch of its channels");
+    check_is_silent_of(&explained, "multiplied");
+    check_is_silent_of(&explained, "it gets");
+}
+
 /* Its channels are off, whether it has a cap or not. */
 TEST(nothing_is_said_of_a_suspended_tenant_s_budget)
 {
@@ -155,6 +176,7 @@ TEST(nothing_is_said_of_a_suspended_tenant_s_budget)
     check_says(&explained, "It is suspended: its channels are off until it is resumed.");
     check_is_silent_of(&explained, "Its window is");
     check_is_silent_of(&explained, "no work within");
+    check_is_silent_of(&explained, "channels were on for");
     explained.window_ns = 0;
     check_is_silent_of(&explained, "never switched off");
 }

@@ -104,7 +104,7 @@ TEST(what_is_unknown_is_absent_and_never_zero)
     CHECK(strstr(exposition.text, "readers_dropped") == NULL);
     CHECK(strstr(exposition.text, "cap_ratio{node=\"node-a\",tenant=\"team-b_trainer\"") == NULL);
     CHECK(strstr(exposition.text, "limit_bytes{node=\"node-a\",tenant=\"team-b_trainer\"") == NULL);
-    CHECK(strstr(exposition.text, "pid=\"78\"") == NULL);
+    CHECK(strstr(exposition.text, "foreign_memory_bytes{node=\"node-a\",gpu=\"1\"") == NULL);
     /* A zero that was measured is there. */
     CHECK(strstr(exposition.text, "vgpu_gpu_memory_busy_ratio{node=\"node-a\",gpu=\"0\",uuid="
                                   "\"GPU-5C0FFEE0-0000-0000-0000-000000000000\"} 0\n") != NULL);
@@ -117,7 +117,7 @@ TEST(names_that_break_a_format_are_escaped_and_made_text)
 
     write_made_up(NULL, &exposition);
     CHECK(strstr(exposition.text, "model=\"a \\\"model\\\" with \\\\ and\\nmore\"} 1\n") != NULL);
-    CHECK(strstr(exposition.text, "comm=\"a\\\"b\\\\c\\nd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"") !=
+    CHECK(strstr(exposition.text, "component=\"fan\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"} 1\n") !=
           NULL);
     exposition_fini(&exposition);
 }
@@ -149,8 +149,42 @@ TEST(shares_and_processes_of_gpus_that_are_not_there_are_left_out)
     snapshot->gpu_count = 0;
     CHECK_OK(exposition_write(snapshot, &own, NULL, &exposition, &err), &err);
     CHECK(strstr(exposition.text, "vgpu_tenant_weight") == NULL);
-    CHECK(strstr(exposition.text, "vgpu_foreign_process") == NULL);
+    CHECK(strstr(exposition.text, "_foreign_") == NULL);
     CHECK(strstr(exposition.text, "vgpu_tenant_processes") != NULL);
+    exposition_fini(&exposition);
+    snapshot_release(snapshot);
+}
+
+/* Else any user could fill the metrics, and have the alerts of tenants fire. */
+TEST(tenants_of_others_own_runs_are_counted_and_not_named)
+{
+    struct metrics_own own = made_up_own();
+    struct snapshot *snapshot = made_up_snapshot();
+    struct exposition exposition;
+    struct err err;
+
+    snapshot->tenants[0].is_standalone = true;
+    CHECK_OK(exposition_write(snapshot, &own, NULL, &exposition, &err), &err);
+    CHECK(strstr(exposition.text, "tenant=\"limited\"") == NULL);
+    CHECK(strstr(exposition.text, "tenant=\"queued\"") != NULL);
+    CHECK(strstr(exposition.text, "vgpu_standalone_tenants{node=\"node-a\"} 1\n") != NULL);
+    exposition_fini(&exposition);
+    snapshot_release(snapshot);
+}
+
+TEST(processes_that_are_counted_to_a_tenant_are_not_foreign)
+{
+    struct metrics_own own = made_up_own();
+    struct snapshot *snapshot = made_up_snapshot();
+    struct exposition exposition;
+    struct err err;
+
+    memcpy(snapshot->foreign[0].tenant, "limited", sizeof("limited"));
+    CHECK_OK(exposition_write(snapshot, &own, NULL, &exposition, &err), &err);
+    CHECK(strstr(exposition.text, "vgpu_gpu_foreign_processes{node=\"node-a\",gpu=\"0\",uuid="
+                                  "\"GPU-5C0FFEE0-0000-0000-0000-000000000000\"} 0\n") != NULL);
+    CHECK(strstr(exposition.text, "vgpu_gpu_foreign_memory_bytes{node=\"node-a\",gpu=\"0\",uuid="
+                                  "\"GPU-5C0FFEE0-0000-0000-0000-000000000000\"} 0\n") != NULL);
     exposition_fini(&exposition);
     snapshot_release(snapshot);
 }

@@ -20,7 +20,7 @@ static struct hardware_reading reading;
 static struct snapshot_gpu gpus[2] = {{.uuid = "GPU-b", .nvml_index = 5},
                                       {.uuid = "GPU-a", .nvml_index = 4}};
 static int32_t pids[4]; /* of tenant a */
-static struct foreign_tenant tenant = {"a", pids, 0};
+static struct foreign_tenant tenant = {.name = "a", .pids = pids};
 static int32_t own_pids[1] = {300};
 static struct foreign_input input;
 static uint64_t now_ns;
@@ -412,5 +412,44 @@ TEST(more_than_there_is_room_for_does_no_harm)
     }
     (void)look();
     CHECK_EQ(look(), SNAPSHOT_FOREIGN_MAX);
+    stop();
+}
+
+TEST(whose_tenants_are_not_known_yet_is_spared_and_nobody_else)
+{
+    struct foreign_pardon pardon = {.uid = 1000};
+
+    start(CONFIG_FOREIGN_STOP);
+    fake_system_start(&fake, WORKER, "other", "/");
+    fake.processes[WORKER].process.uid = 1001;
+    input.pardons = &pardon;
+    input.pardon_count = 1;
+    use(ALIEN, 0, 10); /* user 1000 */
+    use(WORKER, 1, 10);
+    (void)look();
+    CHECK_EQ(look(), 1);
+    CHECK_EQ(row(0)->pid, WORKER);
+    CHECK_EQ(signals(WORKER), 1);
+    CHECK_EQ(signals(ALIEN), 0);
+    pardon.known_ns = now_ns; /* asked since it was seen first */
+    CHECK_EQ(look(), 2);
+    CHECK_EQ(signals(ALIEN), 1);
+    stop();
+}
+
+TEST(a_list_that_is_older_than_the_process_spares_it)
+{
+    struct foreign_pardon pardon = {.uid = 1000};
+
+    start(CONFIG_FOREIGN_STOP);
+    pardon.known_ns = now_ns;
+    input.pardons = &pardon;
+    input.pardon_count = 1;
+    use(ALIEN, 0, 10);
+    (void)look();
+    CHECK_EQ(look(), 0);
+    CHECK_EQ(look(), 0);
+    pardon.known_ns = now_ns;
+    CHECK_EQ(look(), 1);
     stop();
 }

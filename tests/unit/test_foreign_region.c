@@ -52,6 +52,7 @@ static void make_world(struct world *world)
         (struct snapshot_gpu){.uuid = "GPU-1", .nvml_index = 4, .memory_bytes = 80ull << 30};
     tenant = &world->snapshot->tenants[0];
     (void)str_format(tenant->name, sizeof(tenant->name), "space.pod");
+    tenant->state = SNAPSHOT_RUNNING;
     tenant->share_count = 1;
     tenant->shares[0] = (struct snapshot_share){.memory_limit_bytes = 8ull << 30,
                                                 .memory_used_bytes = 1ull << 30,
@@ -198,6 +199,87 @@ TEST(the_next_daemon_goes_on_with_the_file_that_processes_have_mapped)
     CHECK_EQ(inode_of(&world), inode);
     CHECK_EQ(read_file(&world).devices[0].memory_used_bytes, 77);
     CHECK_EQ(read_file(&world).heartbeat_unix_s, NOW + 5);
+    end_world(&world);
+}
+
+/* Limiters that have it mapped would read that nothing is used, by nobody. */
+TEST(a_file_that_was_taken_over_keeps_what_it_says_until_the_supervisor_has_answered)
+{
+    struct world world;
+    struct foreign_region_options options = {.base_path = world.base, .rule = {name_by_dot, NULL}};
+    struct snapshot_tenant *tenant;
+    struct v2_region region;
+    struct err err;
+
+    make_world(&world);
+    tenant = &world.snapshot->tenants[0];
+    update(&world, NOW);
+    foreign_region_free(world.region);
+    CHECK_OK(foreign_region_new(&world.region, &options, &err), &err);
+    tenant->state = SNAPSHOT_ORPHANED;
+    tenant->process_count = 0;
+    tenant->shares[0].memory_used_bytes = SNAPSHOT_UNKNOWN;
+    for (unsigned int i = 1; i < 4; i++) {
+        update(&world, NOW + i);
+        region = read_file(&world);
+        CHECK_EQ(region.heartbeat_unix_s, NOW + i);
+        CHECK_EQ(region.pid_count, 1);
+        CHECK_EQ(region.devices[0].memory_used_bytes, 1ull << 30);
+    }
+    tenant->state = SNAPSHOT_RUNNING;
+    tenant->process_count = 2;
+    tenant->shares[0].memory_used_bytes = 5;
+    update(&world, NOW + 4);
+    CHECK_EQ(read_file(&world).pid_count, 2);
+    CHECK_EQ(read_file(&world).devices[0].memory_used_bytes, 5);
+    /* Nor is it emptied while a supervisor is replaced. */
+    tenant->state = SNAPSHOT_ORPHANED;
+    tenant->process_count = 0;
+    update(&world, NOW + 5);
+    CHECK_EQ(read_file(&world).pid_count, 2);
+    CHECK_EQ(read_file(&world).heartbeat_unix_s, NOW + 5);
+    tenant->process_count = 1;
+    end_world(&world);
+}
+
+TEST(a_new_file_is_whole_before_the_supervisor_has_answered)
+{
+    struct world world;
+    int fd;
+
+    make_world(&world);
+    world.snapshot->tenants[0].state = SNAPSHOT_STARTING;
+    update(&world, NOW);
+    CHECK_EQ(read_file(&world).devices[0].memory_limit_bytes, 8ull << 30);
+    update(&world, NOW + 1);
+    CHECK_EQ(read_file(&world).heartbeat_unix_s, NOW + 1);
+    fd = open(world.path, O_RDWR | O_TRUNC | O_CLOEXEC);
+    CHECK(fd >= 0);
+    CHECK_EQ(close(fd), 0);
+    update(&world, NOW + 2);
+    CHECK_EQ(read_file(&world).devices[0].memory_limit_bytes, 8ull << 30);
+    end_world(&world);
+}
+
+TEST(processes_that_are_counted_to_the_tenant_are_in_its_file)
+{
+    struct world world;
+    struct v2_region region;
+
+    make_world(&world);
+    world.snapshot->foreign_count = 4;
+    for (unsigned int i = 0; i < 4; i++)
+        world.snapshot->foreign[i] =
+            (struct snapshot_foreign){.pid = 4000 + (int32_t)i, .memory_bytes = 100};
+    for (unsigned int i = 0; i < 3; i++)
+        (void)str_format(world.snapshot->foreign[i].tenant, 64, "space.pod");
+    world.snapshot->foreign[1].memory_bytes = SNAPSHOT_UNKNOWN;
+    world.snapshot->foreign[2].pid = 4000; /* on another card */
+    world.snapshot->foreign[2].gpu = 1;
+    update(&world, NOW);
+    region = read_file(&world);
+    CHECK_EQ(region.devices[0].memory_used_bytes, (1ull << 30) + 100);
+    CHECK_EQ(region.pid_count, 3); /* its own, 4000 and 4001 */
     end_world(&world);
 }
 

@@ -5,6 +5,7 @@
 #include "supervisor/gpus.h"
 #include "supervisor/guests.h"
 #include "supervisor/process.h"
+#include "utils/log.h"
 #include "utils/shm.h"
 #include "utils/sock.h"
 #include "utils/str.h"
@@ -35,7 +36,7 @@ static void join(bool is_again)
     CHECK_EQ(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
     at.here = ends[0];
     at.there = ends[1];
-    at.guest = guests_join(&at.guests, at.here, getpid(), is_again);
+    at.guest = guests_join(&at.guests, at.here, process_open(getpid()), getpid(), is_again);
 }
 
 static struct message_welcome receive_welcome(void)
@@ -145,7 +146,7 @@ TEST(a_process_that_is_no_more_gets_nothing)
         _exit(0);
     CHECK(child > 0 && waitpid(child, NULL, 0) == child);
     (void)receive_welcome();
-    CHECK(guests_join(&at.guests, at.here, child, false) == NULL);
+    CHECK(guests_join(&at.guests, at.here, process_open(child), child, false) == NULL);
     CHECK(receive_welcome().status < 0);
     CHECK_EQ(at.guests.count, 1);
     stop();
@@ -386,5 +387,46 @@ TEST(one_that_is_back_before_its_end_was_seen_keeps_its_row)
     CHECK_EQ(ledger_used(at.guests.ledger, 0), 1 << 20);
     close(first.here);
     close(first.there);
+    stop();
+}
+
+static struct {
+    uint32_t lines;
+    char last[LOG_MESSAGE_SIZE];
+} told;
+
+static bool wants_all(enum log_level level, const char *source)
+{
+    (void)level;
+    (void)source;
+    return true;
+}
+
+static void take_line(enum log_level level, const char *source, const char *message)
+{
+    (void)level;
+    (void)source;
+    told.lines++;
+    (void)str_format(told.last, sizeof(told.last), "%s", message);
+}
+
+static const struct log_sink told_sink = {.wants = wants_all, .write = take_line};
+
+TEST(processes_that_come_and_go_do_not_fill_the_log)
+{
+    start();
+    told.lines = 0;
+    log_set_sink(&told_sink);
+    for (int i = 0; i < 200; i++) {
+        guests_leave(&at.guests, at.guest);
+        part();
+        join(false);
+    }
+    CHECK(told.lines >= 99 && told.lines <= 100);
+    at.guests.telling_since_ns -= 11 * SECOND; /* a while later */
+    guests_leave(&at.guests, at.guest);
+    CHECK(told.lines >= 101 && told.lines <= 102);
+    CHECK(strstr(told.last, "left"));
+    log_set_sink(NULL);
     stop();
 }

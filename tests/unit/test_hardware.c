@@ -90,11 +90,11 @@ TEST(memory_is_summed_over_a_tenants_processes)
                       {.pid = 2, .memory_bytes = 200},
                       {.pid = 3, .memory_bytes = TELEMETRY_UNKNOWN}},
     };
-    const int32_t pids[] = {2, 9, 1, 3};
+    const int32_t pids[] = {1, 2, 9}, more[] = {1, 2, 3, 9};
 
     CHECK_EQ(hardware_sum_memory(&gpu, pids, 3), 210);
     CHECK_EQ(hardware_sum_memory(&gpu, pids, 0), 0);
-    CHECK(hardware_sum_memory(&gpu, pids, 4) == TELEMETRY_UNKNOWN);
+    CHECK(hardware_sum_memory(&gpu, more, 4) == TELEMETRY_UNKNOWN);
     gpu.has_processes = false;
     CHECK(hardware_sum_memory(&gpu, pids, 3) == TELEMETRY_UNKNOWN);
 }

@@ -284,6 +284,29 @@ TEST(a_program_that_is_gone_is_tried_again_at_length)
     keeper_world_stop();
 }
 
+TEST(a_state_that_cannot_be_read_now_is_read_later)
+{
+    char path[RUNTIME_PATH_MAX], away[RUNTIME_PATH_MAX];
+    uint64_t least_ms = 1500;
+
+    start_ready(true);
+    CHECK_EQ(runtime_path(&world->runtime, "a", "state", path, NULL), 0);
+    CHECK_EQ(runtime_path(&world->runtime, "a", "away", away, NULL), 0);
+    CHECK_EQ(rename(path, away), 0);
+    CHECK_EQ(mkdir(path, 0700), 0); /* reading it is EISDIR */
+    CHECK_EQ(kill(keeper->process.pid, SIGKILL), 0);
+    CHECK(keeper_world_wait_for(is_pausing, &least_ms));
+    CHECK_EQ(world->ends, 0);
+    CHECK_EQ(rmdir(path), 0);
+    CHECK_EQ(rename(away, path), 0);
+    CHECK(keeper_world_wait(&keeper->restarts, 1));
+    world->changes = 0;
+    CHECK(keeper_world_wait(&world->changes, 1));
+    CHECK_EQ(keeper->state, SNAPSHOT_RUNNING);
+    CHECK_EQ(keeper->tenant.quotas[0].memory_bytes, 10 * GIB);
+    keeper_world_stop();
+}
+
 /* --- how it ends --- */
 
 static void ignore(void *context, const struct message_header *message)

@@ -71,3 +71,50 @@ TEST(more_than_can_be_is_not_kept)
     CHECK(take_plain(MESSAGE_REPLY));
     start();
 }
+
+TEST(of_somebody_elses_no_more_processes_are_believed_than_its_bound)
+{
+    start();
+    status.process_most = 24;
+    (void)take_plain(MESSAGE_STATUS_TENANT);
+    for (int i = 0; i < 100; i++)
+        (void)take_plain(MESSAGE_STATUS_PROCESS);
+    CHECK_EQ(status.process_count, 24);
+    CHECK(take_plain(MESSAGE_REPLY));
+    keeper_status_reset(&status);
+    CHECK_EQ(status.process_most, 24);
+}
+
+static struct {
+    uint32_t types[8];
+    uint32_t count;
+    struct message_status_tenant tenant;
+} told;
+
+static void take_told(void *context, const struct message_header *message)
+{
+    (void)context;
+    CHECK(told.count < 8);
+    if (message->type == MESSAGE_STATUS_TENANT)
+        memcpy(&told.tenant, message, sizeof(told.tenant));
+    told.types[told.count++] = message->type;
+}
+
+TEST(it_is_told_as_its_supervisor_would_under_the_name_that_we_give_it)
+{
+    start();
+    (void)take_plain(MESSAGE_STATUS_TENANT);
+    status.tenant.process_count = 4000;
+    (void)take_plain(MESSAGE_STATUS_PROCESS);
+    (void)take_plain(MESSAGE_STATUS_GPU);
+    keeper_status_tell(&status, "a@1000", 1000, take_told, NULL);
+    CHECK_EQ(told.count, 4);
+    CHECK_EQ(told.types[0], MESSAGE_STATUS_TENANT);
+    CHECK_EQ(told.types[1], MESSAGE_STATUS_PROCESS);
+    CHECK_EQ(told.types[2], MESSAGE_STATUS_GPU);
+    CHECK_EQ(told.types[3], MESSAGE_REPLY);
+    CHECK_STR_EQ(told.tenant.name, "a@1000");
+    CHECK_EQ(told.tenant.uid, 1000);
+    CHECK_EQ(told.tenant.process_count, 1);
+    CHECK_EQ(told.tenant.gpu_count, 1);
+}

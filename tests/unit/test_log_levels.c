@@ -117,3 +117,32 @@ TEST(a_mistake_is_refused_as_a_whole)
     CHECK(strstr(err.text, "more than 32") != NULL);
     CHECK_EQ(levels.standard, 99);
 }
+
+TEST(what_is_not_understood_can_be_left_out)
+{
+    static const struct {
+        const char *text, *kept, *dropped;
+    } cases[] = {
+        {"info", "info", ""},
+        {"", "", ""},
+        {"hyper", "", "hyper"},
+        {"hyper,info", "info", "hyper"},
+        {" warn , http=debug", "warn,http=debug", ""},
+        {"warn,[span{a=1,b=2}]=trace,http=debug", "warn,http=debug", "[span{a=1 b=2}]=trace"},
+        {"info,,x=loud,", "info", "x=loud"},
+        {"a_target::that_is_longer_than_any_of_ours::ever=info,error", "error",
+         "a_target::that_is_longer_than_any_of_ours::ever=info"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        char text[128], dropped[128];
+        struct str str;
+
+        str_init(&str, dropped, sizeof(dropped));
+        CHECK(str_format(text, sizeof(text), "%s", cases[i].text));
+        log_levels_drop_unknown(text, &str);
+        CHECK_STR_EQ(text, cases[i].kept);
+        CHECK_STR_EQ(dropped, cases[i].dropped);
+        (void)parse(text);
+    }
+}

@@ -91,8 +91,28 @@ TEST(lines_go_to_the_file_of_their_day)
     CHECK_STR_EQ(content_of("gpu.log.2026-05-01"), "a\nb\n");
     CHECK_STR_EQ(content_of("gpu.log.2026-05-02"), "c\nd\n");
     CHECK_EQ(stat(path_of("gpu.log.2026-05-02"), &st), 0);
-    CHECK_EQ(st.st_mode & 0777 & ~0022, 0644);
+    CHECK_EQ(st.st_mode & 0777, 0644);
     CHECK_EQ(remove_all(), 2);
+}
+
+TEST(a_new_file_is_open_to_readers_whatever_the_umask_and_stays_as_somebody_made_it)
+{
+    struct metrics_file *file;
+    struct stat st;
+    mode_t mask;
+
+    make_directory();
+    mask = umask(0077);
+    metrics_file_free(new_file(path_of("gpu.log"), MAY_1ST));
+    CHECK_EQ(umask(mask), 0077);
+    CHECK_EQ(stat(path_of("gpu.log.2026-05-01"), &st), 0);
+    CHECK_EQ(st.st_mode & 0777, 0644);
+    CHECK_EQ(chmod(path_of("gpu.log.2026-05-01"), 0600), 0);
+    file = new_file(path_of("gpu.log"), MAY_1ST);
+    metrics_file_free(file);
+    CHECK_EQ(stat(path_of("gpu.log.2026-05-01"), &st), 0);
+    CHECK_EQ(st.st_mode & 0777, 0600);
+    CHECK_EQ(remove_all(), 1);
 }
 
 TEST(in_a_directory_the_files_are_called_metrics_log)

@@ -63,7 +63,7 @@ TEST(without_a_rule_all_is_allowed_but_to_exceed)
     wish.gpus[0].compute_milli_percent = 100000;
     wish.priority = REGION_HIGH;
     wish.weight = 1000;
-    wish.tenants = 1000;
+    wish.tenants = 64;
     CHECK_EQ(judge(&wish, ""), 0);
     CHECK(!policy_may_exceed(&policy, &alice));
     only(POLICY_USER, 1001)->is_denied = true;
@@ -176,6 +176,41 @@ TEST(weight_priority_and_number_are_bounded)
     CHECK_EQ(judge(&wish, ""), 0);
     wish.tenants = 2;
     CHECK_EQ(judge(&wish, "you may have 1 tenant at a time"), -EPERM);
+}
+
+TEST(without_a_bound_there_is_one_on_the_number)
+{
+    struct policy_wish wish = modest();
+
+    policy.count = 0;
+    wish.tenants = 65;
+    CHECK_EQ(judge(&wish, "you may have 64 tenants at a time"), -EPERM);
+    (void)only(POLICY_EVERYONE, 0);
+    CHECK_EQ(judge(&wish, "you may have 64 tenants at a time"), -EPERM);
+    only(POLICY_EVERYONE, 0)->tenants = 65; /* which a rule raises */
+    CHECK_EQ(judge(&wish, ""), 0);
+}
+
+TEST(a_rule_for_a_group_decides_for_nobody_whose_groups_are_not_known)
+{
+    struct policy_subject bob = {.uid = 1001, .gid = 100, .is_partial = true};
+    struct policy_wish wish = modest();
+    struct err err;
+
+    (void)only(POLICY_USER, 1001);
+    add(POLICY_GROUP, 50)->is_denied = true;
+    add(POLICY_EVERYONE, 0)->may_exceed = true;
+    CHECK_EQ(policy_judge(&policy, &bob, &wish, &err), 0);
+    bob.uid = 1002;
+    CHECK_EQ(policy_judge(&policy, &bob, &wish, &err), -EPERM);
+    CHECK(strstr(err.text, "cannot be found out"));
+    CHECK(!policy_may_exceed(&policy, &bob));
+    bob.gid = 50; /* this much is known */
+    CHECK_EQ(policy_judge(&policy, &bob, &wish, &err), -EPERM);
+    CHECK(strstr(err.text, "may not run tenants"));
+    bob.gid = 100;
+    (void)only(POLICY_USER, 1001);
+    CHECK_EQ(policy_judge(&policy, &bob, &wish, &err), 0); /* no rule is for a group */
 }
 
 TEST(who_may_exceed_is_said_by_the_rule_that_decides)

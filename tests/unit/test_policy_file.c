@@ -3,9 +3,25 @@
 #include "tests/harness.h"
 
 #include <errno.h>
+#include <pwd.h>
 #include <string.h>
 
 static struct policy policy;
+
+/* The C library's: a directory service that is down for one name, and knows nobody of others. */
+int getpwnam_r(const char *name, struct passwd *user, char *buffer, size_t size,
+               struct passwd **ret_user)
+{
+    static const int reasons[] = {ENOENT, ESRCH, EBADF, EPERM};
+
+    (void)buffer;
+    (void)size;
+    *ret_user = str_equals(name, "root") ? user : NULL;
+    user->pw_uid = 0;
+    if (strncmp(name, "reason-", 7) == 0)
+        return reasons[name[7] - '0'];
+    return str_equals(name, "in-the-directory") ? EIO : 0;
+}
 
 static int read_it(const char *text, struct err *err)
 {
@@ -117,4 +133,18 @@ TEST(there_are_only_so_many_rules)
         str_add(&str, "- everyone: true\n");
     CHECK_EQ(read_it(text, &err), -EINVAL);
     CHECK(strstr(err.text, "f.yaml:257:3: more than 256 rules") != NULL);
+}
+
+/* The daemon is started again then, instead of staying away for a bad configuration. */
+TEST(a_name_that_cannot_be_looked_up_now_is_no_mistake_of_the_file)
+{
+    struct err err = {0};
+
+    CHECK_EQ(read_it("- user: in-the-directory", &err), -EAGAIN);
+    CHECK_EQ(err.code, EAGAIN);
+    CHECK_STR_EQ(err.text, "f.yaml:1:9: user 'in-the-directory' cannot be looked up now");
+    CHECK_EQ(read_it("- user: reason-0", &err), -EINVAL);
+    CHECK_EQ(read_it("- user: reason-1", &err), -EINVAL);
+    CHECK_EQ(read_it("- user: reason-2", &err), -EINVAL);
+    CHECK_EQ(read_it("- user: reason-3", &err), -EINVAL);
 }

@@ -37,6 +37,7 @@ TEST(what_the_loop_says_has_a_status)
     CHECK_EQ(problem_of_status(-EOPNOTSUPP, "").status, 501);
     CHECK_EQ(problem_of_status(-EAGAIN, "").status, 429);
     CHECK_EQ(problem_of_status(-ETIMEDOUT, "").status, 504);
+    CHECK_EQ(problem_of_status(-ECONNRESET, "").status, 503);
     CHECK_EQ(problem_of_status(-EIO, "").status, 500);
     CHECK(problem_of_status(-EIO, "").detail == NULL);
     CHECK_STR_EQ(problem_of_status(-ENOSPC, "words").type, "no-room");

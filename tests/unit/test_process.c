@@ -1,6 +1,7 @@
 #include "tests/harness.h"
 
 #include "supervisor/process.h"
+#include "utils/sock.h"
 #include "utils/str.h"
 
 #include <dirent.h>
@@ -12,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -37,6 +40,24 @@ struct dirent *readdir(DIR *directory)
     return entry;
 }
 
+/* In the place of libc's: a kernel that knows a peer's number alone. */
+static bool is_old_kernel;
+
+int getsockopt(int fd, int level, int option, void *value, socklen_t *length)
+{
+    int (*next)(int, int, int, void *, socklen_t *);
+
+    if (is_old_kernel) {
+        errno = ENOPROTOOPT;
+        return -1;
+    }
+    *(void **)&next = dlsym(RTLD_NEXT, "getsockopt");
+    return next(fd, level, option, value, length);
+}
+
+/* Whom the next children belong to; 0: us. */
+static uid_t child_uid;
+
 /* Says its word once it is what it is to be, and waits for its end. */
 static pid_t start_child(const char *name, bool has_exec, char **environment)
 {
@@ -48,8 +69,10 @@ static pid_t start_child(const char *name, bool has_exec, char **environment)
     child = fork();
     if (child == 0) {
         char *const arguments[] = {(char *)(uintptr_t) "sh", (char *)(uintptr_t) "-c",
-                                   (char *)(uintptr_t) "echo; exec cat /proc/self/fd/9", NULL};
+                                   (char *)(uintptr_t) "echo; exec cat <&9", NULL};
 
+        if (child_uid)
+            CHECK_EQ(setresuid(child_uid, child_uid, child_uid), 0);
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
         (void)prctl(PR_SET_NAME, name);
         if (has_exec) {
@@ -258,7 +281,7 @@ TEST(a_signal_reaches_the_processes_of_one_tenant_alone)
     first = start_child("sh", true, mine);
     second = start_child("sh", true, mine);
     stranger = start_child("sh", true, others);
-    process_signal_tenant(strchr(own, '=') + 1, SIGTERM);
+    process_signal_tenant(strchr(own, '=') + 1, getuid(), SIGTERM);
     CHECK_EQ(waitpid(first, &status, 0), first);
     CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
     CHECK_EQ(waitpid(second, &status, 0), second);
@@ -267,4 +290,152 @@ TEST(a_signal_reaches_the_processes_of_one_tenant_alone)
     CHECK(process_has_tenant(strchr(other, '=') + 1));
     CHECK(!process_has_tenant(strchr(own, '=') + 1));
     end_child(stranger);
+}
+
+/* --- whose processes they are --- */
+
+enum { SOMEBODY = 12345 };
+
+/* The socket of a tenant of theirs. */
+static void make_control(char *ret_control, size_t size, uid_t owner)
+{
+    (void)str_format(ret_control, size, "/tmp/vgunit-%d.control", (int)getpid());
+    (void)unlink(ret_control);
+    CHECK_EQ(mknod(ret_control, S_IFREG | 0600, 0), 0);
+    CHECK_EQ(chown(ret_control, owner, (gid_t)-1), 0);
+}
+
+static pid_t start_member(const char *control, uid_t uid)
+{
+    char variable[128], *environment[] = {variable, NULL};
+    pid_t child;
+
+    (void)str_format(variable, sizeof(variable), PROCESS_CONTROL_VARIABLE "=%s", control);
+    child_uid = uid;
+    child = start_child("sh", true, environment);
+    child_uid = 0;
+    return child;
+}
+
+static bool has_ended_by(pid_t child, int number)
+{
+    int status;
+
+    return waitpid(child, &status, 0) == child && WIFSIGNALED(status) && WTERMSIG(status) == number;
+}
+
+TEST(a_stranger_s_word_makes_no_process_a_tenant_s)
+{
+    char control[64];
+    pid_t stranger;
+    uid_t uid;
+
+    if (geteuid() != 0)
+        return; /* nobody else's processes can be made */
+    make_control(control, sizeof(control), 0);
+    stranger = start_member(control, SOMEBODY);
+    CHECK_EQ(process_user(stranger, &uid), 0);
+    CHECK_EQ(uid, SOMEBODY);
+    CHECK(!process_has_tenant(control));
+    process_signal_tenant(control, 0, SIGTERM);
+    CHECK_EQ(waitpid(stranger, NULL, WNOHANG), 0);
+    make_control(control, sizeof(control), SOMEBODY); /* were it theirs */
+    CHECK(process_has_tenant(control));
+    process_signal_tenant(control, SOMEBODY, SIGTERM);
+    CHECK(has_ended_by(stranger, SIGTERM));
+    CHECK(!process_has_tenant(control));
+    CHECK_EQ(unlink(control), 0);
+}
+
+TEST(root_s_process_in_a_user_s_tenant_counts_and_gets_no_signal)
+{
+    char control[64];
+    pid_t member;
+    int fd;
+
+    if (geteuid() != 0)
+        return;
+    make_control(control, sizeof(control), SOMEBODY);
+    member = start_member(control, 0);
+    fd = process_open(member);
+    CHECK(process_has_tenant(control));
+    process_signal_tenant(control, SOMEBODY, SIGTERM);
+    CHECK_EQ(process_signal_of(fd, member, SOMEBODY, SIGTERM), -EPERM);
+    CHECK_EQ(waitpid(member, NULL, WNOHANG), 0);
+    CHECK_EQ(process_signal_of(fd, member, 0, SIGTERM), 0);
+    CHECK(has_ended_by(member, SIGTERM));
+    CHECK_EQ(process_signal_of(fd, member, 0, SIGTERM), -EPERM);
+    close(fd);
+    CHECK_EQ(unlink(control), 0);
+}
+
+TEST(a_process_s_parent_is_known)
+{
+    pid_t child = start_child("a) Z 1 1", false, NULL);
+
+    CHECK_EQ(process_parent(child), getpid());
+    end_child(child);
+    CHECK_EQ(process_parent(child), -ESRCH);
+}
+
+/* A child that connects, and ends when it is told to; returns our end of the connection. */
+static int accept_child(pid_t *ret_child, struct sock_peer *ret_peer)
+{
+    char path[64];
+    int listener, fd = -1;
+
+    (void)str_format(path, sizeof(path), "/tmp/vgunit-%d.socket", (int)getpid());
+    CHECK_EQ(sock_listen(&listener, path, NULL), 0);
+    *ret_child = fork();
+    if (!*ret_child) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        (void)!sock_connect(&fd, path, 1000, NULL);
+        for (;;)
+            pause();
+    }
+    while ((fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC)) < 0)
+        CHECK_EQ(errno, EAGAIN);
+    CHECK_EQ(sock_get_peer(ret_peer, fd, NULL), 0);
+    CHECK_EQ(ret_peer->pid, *ret_child);
+    close(listener);
+    CHECK_EQ(unlink(path), 0);
+    return fd;
+}
+
+TEST(a_peer_s_pidfd_is_of_the_process_that_connected_or_none)
+{
+    struct sock_peer peer;
+    pid_t child;
+    int fd = accept_child(&child, &peer), pid_fd = process_open_peer(fd, &peer);
+
+    CHECK(pid_fd >= 0);
+    CHECK(fcntl(pid_fd, F_GETFD) & FD_CLOEXEC);
+    CHECK(!process_has_ended(pid_fd));
+    end_child(child);
+    CHECK(process_has_ended(pid_fd));
+    close(pid_fd);
+    CHECK(process_open_peer(fd, &peer) < 0);
+    peer.pid = 0;
+    CHECK_EQ(process_open_peer(fd, &peer), -ESRCH); /* of another pid namespace */
+    close(fd);
+}
+
+/* What has the number now is a stranger's. */
+TEST(without_the_kernel_s_help_a_peer_has_its_user_at_least)
+{
+    struct sock_peer peer;
+    pid_t child;
+    int fd = accept_child(&child, &peer), pid_fd;
+
+    is_old_kernel = true;
+    pid_fd = process_open_peer(fd, &peer);
+    CHECK(pid_fd >= 0);
+    close(pid_fd);
+    peer.uid++;
+    CHECK_EQ(process_open_peer(fd, &peer), -ESRCH);
+    peer.uid--;
+    end_child(child);
+    CHECK_EQ(process_open_peer(fd, &peer), -ESRCH);
+    is_old_kernel = false;
+    close(fd);
 }

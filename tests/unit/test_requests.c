@@ -2,13 +2,11 @@
 #include "tests/unit/node_world.h"
 
 #include "hypervisor/requests.h"
-#include "hypervisor/waiting.h"
-#include "utils/atomics.h"
 #include "utils/clock.h"
-#include "utils/str.h"
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -53,24 +51,6 @@ static void set_memory(struct request *request, uint64_t bytes)
         .fields = MESSAGE_SET_MEMORY, .gpu_mask = UINT32_MAX, .memory_bytes = bytes};
 }
 
-static bool has_state(void *context)
-{
-    const char *const *wanted = context;
-    struct snapshot *snapshot = node_backend(world->node)->get_snapshot(world->node);
-    const struct snapshot_tenant *tenant = snapshot_find(snapshot, wanted[0]);
-    bool is_so = str_equals(tenant ? snapshot_state_word(tenant->state) : "", wanted[1]);
-
-    snapshot_release(snapshot);
-    return is_so;
-}
-
-static bool becomes(const char *name, const char *state)
-{
-    const char *wanted[] = {name, state};
-
-    return node_world_wait_for(has_state, wanted);
-}
-
 /* --- new tenants --- */
 
 TEST(a_tenant_is_made_and_shown)
@@ -83,7 +63,7 @@ TEST(a_tenant_is_made_and_shown)
     CHECK_EQ(node_world_do(&request), 0);
     CHECK_STR_EQ(request.answer_name, "a");
     CHECK_EQ(request.answer_gpu_mask, 1);
-    CHECK(becomes("a", "running"));
+    CHECK(node_world_becomes("a", "running"));
     node_world_stop();
 }
 
@@ -156,156 +136,6 @@ TEST(a_full_disk_is_no_full_gpu)
     world->is_disk_full = false;
     CHECK_EQ(create("a", GIB), 0);
     close(ends[1]);
-    node_world_stop();
-}
-
-/* --- those that wait --- */
-
-TEST(who_does_not_fit_and_does_not_wait_is_refused)
-{
-    start("answer");
-    CHECK_EQ(create("a", 50 * GIB), 0);
-    CHECK_EQ(create("b", 50 * GIB), -ENOSPC);
-    node_world_stop();
-}
-
-TEST(who_waits_is_shown_and_served_when_there_is_room)
-{
-    struct request waits, end;
-
-    start("answer");
-    CHECK_EQ(create("a", 50 * GIB), 0);
-    waits = node_world_create("b", 50 * GIB);
-    waits.queue_ns = UINT64_MAX; /* for ever */
-    node_world_post(&waits);
-    CHECK(becomes("b", "queued"));
-    CHECK(!node_world_is_done(&waits));
-    CHECK_EQ(create("c", 10 * GIB), -ENOSPC); /* which would fit */
-    CHECK_EQ(create("b", GIB), -EEXIST);
-    end = node_world_request(REQUEST_DELETE, "a");
-    CHECK_EQ(node_world_do(&end), 0);
-    CHECK(becomes("b", "running"));
-    CHECK_EQ(waits.status, 0);
-    CHECK_EQ(node_world_done_count(&waits), 1);
-    CHECK_EQ(create("c", 10 * GIB), 0);
-    node_world_stop();
-}
-
-TEST(who_has_waited_for_long_enough_is_refused)
-{
-    struct request waits;
-
-    start("answer");
-    CHECK_EQ(create("a", 50 * GIB), 0);
-    waits = node_world_create("b", 50 * GIB);
-    waits.queue_ns = 1;
-    CHECK_EQ(node_world_do(&waits), -ENOSPC);
-    CHECK(list_is_empty(&world->node->waiting));
-    node_world_stop();
-}
-
-TEST(nobody_waits_for_longer_than_an_hour)
-{
-    struct request waits;
-
-    start("answer");
-    CHECK_EQ(create("a", 50 * GIB), 0);
-    waits = node_world_create("b", 50 * GIB);
-    waits.queue_ns = UINT64_MAX;
-    node_world_post(&waits);
-    CHECK(becomes("b", "queued"));
-    CHECK(CONTAINER_OF(world->node->waiting.next, struct waiting, node)->until_ns <=
-          clock_now_ns() + 3600 * NS_PER_SEC);
-    node_world_end_node();
-    node_world_stop();
-}
-
-TEST(one_that_waits_is_deleted_by_its_user_and_by_operators)
-{
-    struct request waits, other, delete;
-
-    start("answer");
-    CHECK_EQ(create("a", 50 * GIB), 0);
-    waits = node_world_create("b", 50 * GIB);
-    waits.queue_ns = UINT64_MAX;
-    other = node_world_create("c", 50 * GIB);
-    other.queue_ns = UINT64_MAX;
-    other.caller = (struct request_caller){.uid = SOMEBODY, .gid = SOMEBODY};
-    node_world_post(&waits);
-    node_world_post(&other);
-    CHECK(becomes("c", "queued"));
-    delete = somebody_s(REQUEST_DELETE, "b");
-    CHECK_EQ(node_world_do(&delete), -EPERM);
-    CHECK(!node_world_is_done(&waits));
-    delete = node_world_request(REQUEST_DELETE, "b");
-    CHECK_EQ(node_world_do(&delete), 0);
-    CHECK_EQ(waits.status, -ECANCELED);
-    delete = somebody_s(REQUEST_DELETE, "c");
-    CHECK_EQ(node_world_do(&delete), 0);
-    CHECK_EQ(other.status, -ECANCELED);
-    CHECK_EQ(node_world_done_count(&waits), 1);
-    CHECK(list_is_empty(&world->node->waiting));
-    node_world_stop();
-}
-
-TEST(one_whose_asker_has_gone_waits_no_more)
-{
-    struct request waits;
-
-    start("answer");
-    CHECK_EQ(create("a", 50 * GIB), 0);
-    waits = node_world_create("b", 50 * GIB);
-    waits.queue_ns = UINT64_MAX;
-    node_world_post(&waits);
-    CHECK(becomes("b", "queued"));
-    store_relaxed(&waits.is_abandoned, true);
-    CHECK(node_world_wait_done(&waits));
-    CHECK_EQ(waits.status, -ECONNRESET);
-    CHECK(list_is_empty(&world->node->waiting));
-    node_world_stop();
-}
-
-TEST(a_user_may_have_so_many_waiting_and_no_more)
-{
-    struct request waits[33];
-    char name[16];
-
-    start("answer");
-    CHECK_EQ(create("a", 50 * GIB), 0);
-    for (int i = 0; i < 33; i++) {
-        (void)str_format(name, sizeof(name), "w%d", i);
-        waits[i] = node_world_create(name, 50 * GIB);
-        waits[i].caller = (struct request_caller){.uid = SOMEBODY, .gid = SOMEBODY};
-        waits[i].queue_ns = UINT64_MAX;
-        if (i < 32)
-            node_world_post(&waits[i]);
-    }
-    CHECK_EQ(node_world_do(&waits[32]), -EAGAIN);
-    CHECK(!node_world_is_done(&waits[31]));
-    node_world_end_node();
-    for (int i = 0; i < 32; i++)
-        CHECK_EQ(waits[i].status, -ECONNRESET);
-    node_world_stop();
-}
-
-TEST(one_that_waits_and_cannot_be_made_lets_the_next_one_have_its_turn)
-{
-    struct request first, second, end;
-
-    start("answer");
-    CHECK_EQ(create("a", 50 * GIB), 0);
-    first = node_world_create("b", 50 * GIB);
-    second = node_world_create("c", 50 * GIB);
-    first.queue_ns = second.queue_ns = UINT64_MAX;
-    node_world_post(&first);
-    node_world_post(&second);
-    CHECK(becomes("c", "queued"));
-    node_world_behave("die");
-    end = node_world_request(REQUEST_DELETE, "a");
-    CHECK_EQ(node_world_do(&end), 0);
-    CHECK(node_world_wait_done(&second));
-    CHECK_EQ(first.status, -EIO);
-    CHECK_EQ(second.status, -EIO);
     node_world_stop();
 }
 
@@ -429,10 +259,50 @@ TEST(a_tenant_is_suspended_and_resumed)
     CHECK_EQ(create("a", GIB), 0);
     request = node_world_request(REQUEST_SUSPEND, "a");
     CHECK_EQ(node_world_do(&request), 0);
-    CHECK(becomes("a", "suspended"));
+    CHECK(node_world_becomes("a", "suspended"));
     request = node_world_request(REQUEST_RESUME, "a");
     CHECK_EQ(node_world_do(&request), 0);
-    CHECK(becomes("a", "running"));
+    CHECK(node_world_becomes("a", "running"));
+    node_world_stop();
+}
+
+static struct request somebody_resumes(void)
+{
+    struct request request = somebody_s(REQUEST_CHANGE, "s");
+
+    request.limits = (struct message_set){.fields = MESSAGE_SET_SUSPENDED, .gpu_mask = UINT32_MAX};
+    return request;
+}
+
+TEST(what_an_operator_has_suspended_its_user_does_not_resume)
+{
+    struct request suspend, again, resume;
+    struct err err;
+
+    start("answer");
+    CHECK_EQ(create_for_somebody("s", GIB), 0);
+    suspend = node_world_request(REQUEST_SUSPEND, "s");
+    node_world_post(&suspend);
+    resume = somebody_resumes(); /* at once, before its supervisor knows */
+    CHECK_EQ(node_world_do(&resume), -EPERM);
+    CHECK(strstr(resume.words, "operator"));
+    CHECK(node_world_becomes("s", "suspended"));
+    again = somebody_s(REQUEST_SUSPEND, "s"); /* which makes it no user's */
+    CHECK_EQ(node_world_do(&again), 0);
+    node_world_end_node(); /* a new daemon knows it, too */
+    CHECK_OK(node_new(&world->node, &world->config, &err), &err);
+    CHECK(node_world_becomes("s", "suspended"));
+    resume = somebody_s(REQUEST_RESUME, "s");
+    CHECK_EQ(node_world_do(&resume), -EPERM);
+    resume = node_world_request(REQUEST_RESUME, "s");
+    CHECK_EQ(node_world_do(&resume), 0);
+    CHECK(node_world_becomes("s", "running"));
+    again = somebody_s(REQUEST_SUSPEND, "s"); /* its own: it resumes it */
+    CHECK_EQ(node_world_do(&again), 0);
+    CHECK(node_world_becomes("s", "suspended"));
+    resume = somebody_resumes();
+    CHECK_EQ(node_world_do(&resume), 0);
+    CHECK(node_world_becomes("s", "running"));
     node_world_stop();
 }
 
@@ -489,13 +359,13 @@ TEST(all_that_wait_are_answered_when_the_daemon_ends)
     node_world_behave("silent");
     starting = node_world_create("starting", GIB);
     node_world_post(&starting);
-    CHECK(becomes("starting", "starting"));
+    CHECK(node_world_becomes("starting", "starting"));
     asked = node_world_request(REQUEST_EXPLAIN, "starting");
     waiting = node_world_create("waiting", 60 * GIB);
     waiting.queue_ns = UINT64_MAX;
     node_world_post(&asked);
     node_world_post(&waiting);
-    CHECK(becomes("waiting", "queued"));
+    CHECK(node_world_becomes("waiting", "queued"));
     late = node_world_create("late", GIB);
     node_stop(world->node);
     node_world_post(&late);
@@ -558,6 +428,88 @@ TEST(any_thread_may_ask)
     node_world_stop();
 }
 
+/* --- what is told of it --- */
+
+/* How many events of a kind there are of this daemon. */
+static uint32_t count_events(enum event_kind kind)
+{
+    static struct event events[EVENT_LOG_LENGTH];
+    struct event_log *log = node_backend(world->node)->events;
+    int count = event_log_read(log, event_log_before(log), events, EVENT_LOG_LENGTH);
+    uint32_t found = 0;
+
+    for (int i = 0; i < count; i++)
+        found += events[i].kind == kind;
+    return found;
+}
+
+static bool has_told(void *context)
+{
+    return count_events(*(const enum event_kind *)context) > 0;
+}
+
+TEST(another_supervisor_is_told_and_a_tenant_that_was_there_is_none_that_is_made)
+{
+    enum event_kind started = EVENT_SUPERVISOR_STARTED;
+    struct err err;
+
+    start("answer");
+    CHECK_EQ(create("a", GIB), 0);
+    CHECK_EQ(count_events(EVENT_TENANT_CREATED), 1);
+    CHECK_EQ(count_events(EVENT_SUPERVISOR_STARTED), 0);
+    CHECK_EQ(kill(node_find(world->node, "a")->process.pid, SIGKILL), 0);
+    CHECK(node_world_wait_for(has_told, &started));
+    CHECK_EQ(count_events(EVENT_TENANT_CREATED), 1);
+    node_world_end_node();
+    CHECK_OK(node_new(&world->node, &world->config, &err), &err);
+    CHECK(node_world_becomes("a", "running"));
+    CHECK_EQ(count_events(EVENT_TENANT_CREATED), 0);
+    CHECK_EQ(count_events(EVENT_SUPERVISOR_STARTED), 0);
+    node_configure(world->node, &world->config);
+    CHECK_EQ(count_events(EVENT_CONFIGURATION_LOADED), 1);
+    node_world_stop();
+}
+
+TEST(a_user_s_refusals_are_told_so_often_and_no_more)
+{
+    start("answer");
+    CHECK_EQ(create("a", 50 * GIB), 0);
+    for (int i = 0; i < 50; i++)
+        CHECK_EQ(create_for_somebody("b", 50 * GIB), -ENOSPC);
+    CHECK_EQ(count_events(EVENT_TENANT_REFUSED), 20);
+    CHECK_EQ(create("b", 50 * GIB), -ENOSPC); /* another's */
+    CHECK_EQ(count_events(EVENT_TENANT_REFUSED), 21);
+    world->node->refusals.users[0].since_ns -= 61 * NS_PER_SEC;
+    requests_look(world->node);
+    CHECK_EQ(count_events(EVENT_TENANT_REFUSED), 22);
+    node_world_stop();
+}
+
+static void spoil_state(const char *name)
+{
+    char path[RUNTIME_PATH_MAX];
+    struct tenant tenant;
+
+    CHECK_EQ(runtime_path(&world->node->runtime, name, "state", path, NULL), 0);
+    CHECK_EQ(tenant_load(&tenant, path, NULL), 0);
+    tenant.version++;
+    CHECK_EQ(tenant_save(&tenant, path, NULL), 0);
+}
+
+TEST(a_tenant_of_another_version_is_let_be_and_told)
+{
+    struct err err;
+
+    start("answer");
+    CHECK_EQ(create("a", GIB), 0);
+    spoil_state("a");
+    node_world_end_node();
+    CHECK_OK(node_new(&world->node, &world->config, &err), &err);
+    CHECK(list_is_empty(&world->node->keepers));
+    CHECK_EQ(count_events(EVENT_TENANT_REFUSED), 1);
+    node_world_stop();
+}
+
 /* --- after a former daemon --- */
 
 TEST(a_new_daemon_takes_over_what_it_finds)
@@ -569,7 +521,45 @@ TEST(a_new_daemon_takes_over_what_it_finds)
     node_world_end_node();
     CHECK_OK(node_new(&world->node, &world->config, &err), &err);
     CHECK_EQ(create("b", 50 * GIB), -ENOSPC); /* what was promised is promised */
-    CHECK(becomes("a", "running"));
+    CHECK(node_world_becomes("a", "running"));
+    node_world_stop();
+}
+
+TEST(a_name_that_comes_free_has_one_keeper)
+{
+    const struct keeper *keeper;
+    struct err err;
+
+    start("answer");
+    CHECK_EQ(create("a", 50 * GIB), 0);
+    node_world_end_node();
+    CHECK_OK(node_new(&world->node, &world->config, &err), &err);
+    keeper = node_find(world->node, "a");
+    CHECK(keeper && keeper->lock_fd < 0);
+    runtime_remove(&world->node->runtime, "a"); /* as its supervisor does in the end */
+    CHECK_EQ(create("a", 60 * GIB), 0);
+    CHECK(world->node->keepers.next == world->node->keepers.previous);
+    CHECK(node_find(world->node, "a")->is_child);
+    node_world_stop();
+}
+
+static bool is_reaped(void *context)
+{
+    return kill(*(const pid_t *)context, 0) < 0;
+}
+
+TEST(the_supervisor_of_a_name_that_is_given_again_is_waited_for)
+{
+    pid_t former;
+
+    start("answer");
+    CHECK_EQ(create("a", GIB), 0);
+    former = node_find(world->node, "a")->process.pid;
+    runtime_remove(&world->node->runtime, "a"); /* it is about to exit */
+    CHECK_EQ(create("a", GIB), 0);
+    CHECK_EQ(kill(former, SIGKILL), 0);
+    CHECK(node_world_wait_for(is_reaped, &former));
+    CHECK(world->node->keepers.next == world->node->keepers.previous);
     node_world_stop();
 }
 

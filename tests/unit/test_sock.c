@@ -125,6 +125,63 @@ TEST(more_descriptors_than_fit_a_message_are_not_sent)
     CHECK_EQ(close(fds[0]) + close(fds[1]), 0);
 }
 
+/* What the kernel allows in a message, all of the same file. */
+static int send_many(int fd, const char *message, size_t size, int file)
+{
+    union {
+        char bytes[CMSG_SPACE(sizeof(int) * 253)];
+        struct cmsghdr align;
+    } control = {.bytes = ""};
+    char byte = size ? *message : '\0';
+    struct iovec part = {.iov_base = &byte, .iov_len = size};
+    struct msghdr header = {.msg_iov = &part,
+                            .msg_iovlen = 1,
+                            .msg_control = control.bytes,
+                            .msg_controllen = sizeof(control.bytes)};
+
+    control.align.cmsg_level = SOL_SOCKET;
+    control.align.cmsg_type = SCM_RIGHTS;
+    control.align.cmsg_len = CMSG_LEN(sizeof(int) * 253);
+    for (size_t i = 0; i < 253; i++)
+        memcpy(CMSG_DATA(&control.align) + i * sizeof(int), &file, sizeof(file));
+    return sendmsg(fd, &header, MSG_DONTWAIT) < 0 ? -errno : 0;
+}
+
+static struct {
+    int count;
+    uid_t uid;
+} closed;
+
+static void count_closed(int *fd, uid_t uid)
+{
+    closed.count++;
+    closed.uid = uid;
+    CHECK_EQ(close(*fd), 0);
+    *fd = -1;
+}
+
+TEST(a_stranger_s_descriptors_are_closed_as_the_receiver_says)
+{
+    struct sock_fds got = {.count = 2, .close = count_closed, .uid = 77};
+    char text[4];
+    int ends[2];
+
+    make_pair(ends);
+    for (size_t size = 0; size < 2; size++) { /* an empty message, and one of a byte */
+        closed.count = 0;
+        got.count = 2;
+        CHECK_EQ(send_many(ends[0], "x", size, ends[0]), 0);
+        CHECK_EQ(sock_receive(ends[1], text, sizeof(text), &got, 0), size);
+        CHECK_EQ(got.count, size ? 2 : 0);
+        CHECK_EQ(closed.count, size ? 251 : 253);
+        CHECK_EQ(closed.uid, 77);
+    }
+    sock_close_fds(&got);
+    CHECK_EQ(got.count, 0);
+    CHECK_EQ(closed.count, 253);
+    CHECK_EQ(close(ends[0]) + close(ends[1]), 0);
+}
+
 static int count_fds(void)
 {
     int count = 0;

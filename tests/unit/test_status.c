@@ -1,4 +1,5 @@
 #include "tests/harness.h"
+#include "tests/unit/fake_machine.h"
 
 #include "ipc/message.h"
 #include "supervisor/controller.h"
@@ -121,20 +122,57 @@ TEST(who_asks_and_does_not_read_stops_nobody)
     stop();
 }
 
-TEST(a_tenant_is_suspended_only_where_the_scheduler_obeys)
+/* Suspended on both GPUs, with a channel on the first, whose driver refuses. */
+static void disobey(const struct fake_program *program)
 {
-    start();
-    at.tenant.is_suspended = 1;
+    const struct controller_object channel = {.pid = program->pid,
+                                              .fd = program->fd,
+                                              .client = program->client,
+                                              .subdevice = program->subdevice,
+                                              .group = program->group,
+                                              .channel = program->channel,
+                                              .engine = 1};
+    struct controller_state state = {.engine = REGION_ENGINE_RM};
+
+    fake_machine_set_fault("disable-refused");
+    controller_set_armed(at.controller, program->pid, true);
+    for (uint32_t slot = 0; slot < 2; slot++)
+        controller_set_quota(at.controller, slot,
+                             &(struct controller_quota){100000, 1, REGION_NORMAL, true});
+    CHECK_EQ(controller_add(at.controller, &channel), 0);
+    while (state.engine == REGION_ENGINE_RM) {
+        (void)usleep(1000);
+        controller_get_state(at.controller, 0, &state);
+    }
+    at.tenant.engine = REGION_ENGINE_MEMORY_ONLY; /* as is said of all of it then */
+}
+
+static void check_state(uint32_t state)
+{
     CHECK_EQ(status_send(at.ends[0], &at.source), 0);
     CHECK_EQ(receive(), MESSAGE_STATUS_TENANT);
-    CHECK_EQ(at.message.tenant.state, MESSAGE_SUSPENDED);
+    CHECK_EQ(at.message.tenant.state, state);
     while (receive() != -EAGAIN)
         ;
-    at.tenant.engine = REGION_ENGINE_MEMORY_ONLY; /* as was seen since */
-    CHECK_EQ(status_send(at.ends[0], &at.source), 0);
-    CHECK_EQ(receive(), MESSAGE_STATUS_TENANT);
-    CHECK_EQ(at.message.tenant.state, MESSAGE_RUNNING);
+}
+
+TEST(a_tenant_is_suspended_where_the_scheduler_obeys_on_one_of_its_gpus)
+{
+    struct fake_program program;
+
+    fake_machine_start(1, true);
+    program = fake_program_start(4242);
+    start();
+    check_state(MESSAGE_RUNNING);
+    at.tenant.is_suspended = 1;
+    check_state(MESSAGE_SUSPENDED);
+    disobey(&program);
+    check_state(MESSAGE_SUSPENDED);
+    at.tenant.quotas[1].is_allowed = 0;
+    check_state(MESSAGE_RUNNING);
     stop();
+    fake_program_end(&program);
+    fake_machine_stop();
 }
 
 TEST(whose_it_is_and_whether_it_stays_is_told)

@@ -108,7 +108,13 @@ TEST(what_nobody_has_measured_is_not_known)
     CHECK(share->used_milli_percent == SNAPSHOT_UNKNOWN);
     CHECK(share->entitled_milli_percent == SNAPSHOT_UNKNOWN);
     CHECK(share->memory_nvml_bytes == SNAPSHOT_UNKNOWN);
-    CHECK_EQ(share->switch_calls, 0);
+    CHECK(share->switch_calls == SNAPSHOT_UNKNOWN);
+    CHECK(share->late_looks == SNAPSHOT_UNKNOWN);
+    CHECK(share->control_failures == SNAPSHOT_UNKNOWN);
+    CHECK(at.snapshot->tenants[0].rm_calls == SNAPSHOT_UNKNOWN);
+    CHECK(at.snapshot->tenants[0].rm_unparsed == SNAPSHOT_UNKNOWN);
+    CHECK(at.snapshot->tenants[0].refusals == SNAPSHOT_UNKNOWN);
+    CHECK(at.snapshot->tenants[0].guard_enables == SNAPSHOT_UNKNOWN);
     snapshot_release(at.snapshot);
 }
 
@@ -233,5 +239,22 @@ TEST(what_is_wrong_and_who_we_are_is_in_it)
     CHECK_STR_EQ(at.snapshot->faults[0].component, "gpu");
     CHECK(at.snapshot->taken_ns > 0 && at.snapshot->taken_unix_ms > 0);
     CHECK_EQ(at.snapshot->tenant_count, 0);
+    snapshot_release(at.snapshot);
+}
+
+TEST(what_others_say_that_they_have_is_shown_and_reserved_for_nobody)
+{
+    struct keeper *keeper;
+
+    start();
+    keeper = add("a@1000");
+    list_remove(&keeper->node);
+    list_append(&at.observed_list, &keeper->node);
+    give_status(keeper, NULL, 0);
+    take();
+    CHECK(at.snapshot->tenants[0].is_standalone);
+    CHECK_EQ(at.snapshot->tenants[0].shares[0].memory_limit_bytes, 20 * GIB);
+    CHECK_EQ(at.snapshot->gpus[1].memory_reserved_bytes, 0);
+    CHECK_EQ(at.snapshot->gpus[1].compute_reserved_milli_percent, 0);
     snapshot_release(at.snapshot);
 }

@@ -190,6 +190,49 @@ TEST(who_is_suspended_goes_off_at_once_and_stays_off)
     stop();
 }
 
+/* What is said of it while it is off: to its neighbours, and to people. */
+static void check_told(const struct tenant_here *tenant)
+{
+    struct region_facts facts;
+
+    CHECK(region_read_facts(&tenant->control.gpus[0], &facts));
+    CHECK_EQ(facts.is_active, 0);
+    CHECK_EQ(facts.busy_group_count, 0);
+    CHECK_EQ(facts.duty_milli_percent, 0);
+    CHECK_EQ(tenant->governor.state.duty_milli_percent, 0);
+    CHECK_EQ(tenant->governor.state.busy_group_count, 0);
+}
+
+TEST(who_is_suspended_alone_is_not_told_to_be_busy)
+{
+    struct tenant_here *tenant = &here.tenants[0];
+    struct region_facts facts;
+
+    for (int has_records = 0; has_records < 2; has_records++) {
+        start(SLICES_NO_CAP, false);
+        if (!has_records)
+            fake_machine_set_fault("no-records");
+        run(SECOND);
+        CHECK_EQ(tenant->governor.state.duty_milli_percent, 100000);
+        change(true, SLICES_NO_CAP);
+        run(50 * MS);
+        change(true, SLICES_NO_CAP); /* as its next facts */
+        run(5 * MS);
+        CHECK(region_read_facts(&tenant->control.gpus[0], &facts));
+        CHECK_EQ(facts.is_active, 0); /* at once: others need not make room for it any more */
+        run(3 * SECOND);
+        check_told(tenant);
+        CHECK_EQ(tenant->governor.sampler != NULL, has_records);
+        change(false, SLICES_NO_CAP);
+        run(3 * SECOND);
+        CHECK_EQ(tenant->governor.state.duty_milli_percent, 100000);
+        CHECK(region_read_facts(&tenant->control.gpus[0], &facts));
+        CHECK_EQ(facts.is_active, 1);
+        CHECK(!tenant->governor.sampler);
+        stop();
+    }
+}
+
 TEST(the_lease_of_who_is_suspended_is_renewed_all_the_time)
 {
     struct tenant_here *tenant = &here.tenants[0];

@@ -345,3 +345,28 @@ TEST(an_answer_without_an_end_starves_nobody)
     CHECK_EQ(at.first.replies, 1);
     stop();
 }
+
+TEST(a_line_that_was_given_is_used_and_never_opened_again)
+{
+    struct talk_config config = {.loop = &at.loop, .on_news = on_news, .on_lost = on_lost};
+    int fds[2];
+
+    start();
+    talk_close(at.talk);
+    config.loop = &at.loop;
+    at.talk = talk_new(&config);
+    CHECK_EQ(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
+    at.peer_fd = fds[1];
+    CHECK_EQ(talk_use(at.talk, &fds[0]), 0);
+    CHECK_EQ(fds[0], -1);
+    CHECK_EQ(talk_tell(at.talk, &at.question), 0);
+    answer(0);
+    run();
+    CHECK_EQ(at.news, 1);
+    close(at.peer_fd);
+    at.peer_fd = -1;
+    run();
+    CHECK_EQ(at.losses, 1);
+    CHECK_EQ(talk_tell(at.talk, &at.question), -ECONNRESET);
+    stop();
+}

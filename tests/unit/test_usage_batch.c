@@ -132,6 +132,33 @@ TEST(a_tenant_that_ended_or_began_within_the_batch_has_its_line)
     snapshot_release(snapshot);
 }
 
+TEST(processes_that_are_counted_to_a_tenant_are_in_its_memory)
+{
+    struct usage_batch *batch = new_batch((struct usage_settings){.batch_size = 1});
+    struct snapshot *snapshot = made_up_snapshot();
+
+    snapshot->tenants[0].shares[0].memory_used_bytes = 1024;
+    CHECK(str_format(snapshot->foreign[0].tenant, sizeof(snapshot->foreign[0].tenant), "limited"));
+    add(batch, snapshot);
+    CHECK(strstr(emitted.lines, "worker=limited,workload=unknown compute_percentage=30.125,"
+                                "memory_bytes=1536u") != NULL);
+    usage_batch_free(batch);
+    snapshot_release(snapshot);
+}
+
+TEST(others_own_runs_have_no_line)
+{
+    struct usage_batch *batch = new_batch((struct usage_settings){.batch_size = 1});
+    struct snapshot *snapshot = made_up_snapshot();
+
+    snapshot->tenants[0].is_standalone = true;
+    add(batch, snapshot);
+    CHECK(strstr(emitted.lines, "worker=limited") == NULL);
+    CHECK(strstr(emitted.lines, "worker=team-b_trainer") != NULL);
+    usage_batch_free(batch);
+    snapshot_release(snapshot);
+}
+
 TEST(many_tenants_on_all_gpus_have_a_line_each)
 {
     struct usage_batch *batch = new_batch((struct usage_settings){.batch_size = 2});

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -169,6 +170,27 @@ TEST(whatever_has_the_files_name_is_replaced_and_never_written_through)
     CHECK_EQ(close(target_fd), 0);
     CHECK_EQ(unlink(target), 0);
     CHECK_EQ(close(pod_fd), 0);
+    v2_folder_remove(place.fd, &place.pod);
+    close_place(&place);
+}
+
+/* Opening is what does something to a device; a pod's image may have one under the name. */
+TEST(what_is_no_file_is_not_even_opened)
+{
+    struct place place;
+    struct err err;
+    char path[64], events[256];
+    int pod_fd, notify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+
+    open_place(&place);
+    pod_fd = v2_folder_open_pod(place.fd, &place.pod, true, &err);
+    CHECK_EQ(mkfifoat(pod_fd, "shm", 0666), 0);
+    CHECK(str_format(path, sizeof(path), "%s/space/pod/shm", place.base));
+    CHECK(inotify_add_watch(notify, path, IN_OPEN) >= 0);
+    CHECK_EQ(v2_folder_open_file(pod_fd, true, &err), -EPERM);
+    CHECK_EQ(v2_folder_open_file(pod_fd, false, &err), -EPERM);
+    CHECK(read(notify, events, sizeof(events)) < 0);
+    CHECK_EQ(close(notify) | close(pod_fd), 0);
     v2_folder_remove(place.fd, &place.pod);
     close_place(&place);
 }

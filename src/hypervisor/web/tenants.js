@@ -107,6 +107,7 @@ export class TenantTable {
     this.countText = document.getElementById("tenants-count");
     this.filterField = document.getElementById("filter");
     this.sortField = document.getElementById("sort");
+    this.sortWay = document.getElementById("sort-way"); /* both where there is no room for the head */
     this.rows = new Map();
     this.order = [];
     this.sortName = "name";
@@ -133,6 +134,7 @@ export class TenantTable {
       this.sortField.append(element("option", { value: name, text: words }));
     }
     this.sortField.addEventListener("change", () => this.sortBy(this.sortField.value));
+    this.sortWay.addEventListener("click", () => this.sortBy(this.sortName));
     this.showSort();
   }
 
@@ -151,6 +153,7 @@ export class TenantTable {
       setAttribute(cell, "aria-sort", name === this.sortName ? way : null);
     }
     this.sortField.value = this.sortName;
+    setText(this.sortWay, this.isDescending ? "\u2193 falling" : "\u2191 rising");
   }
 
   /* Takes a sample in; a tenant without a GPU (a queued one) has one row all the same. */

@@ -15,6 +15,7 @@ POLICY = ("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'sel
 TYPES = {'.html': 'text/html', '.css': 'text/css', '.js': 'text/javascript', '.svg': 'image/svg+xml'}
 GIB = 1024 ** 3
 TOKEN = 'an-operators-token'
+READER_TOKEN = 'a-readers-token'
 
 
 def gpu(index, **changes):
@@ -56,6 +57,7 @@ class FakeDaemon:
         self.received = []
         self.refusal = None  # the problem document that changes are answered with
         self.needs_token = False
+        self.is_far = False  # then a token is needed to read as well
         self.streams = []
         self.is_running = True
         self.unix_ms = int(time.time() * 1000)
@@ -136,10 +138,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def is_operator(self):
         return not self.daemon.needs_token or self.headers.get('Authorization') == f'Bearer {TOKEN}'
 
+    def may_read(self):
+        """Who shows a token wants it to count, also where none is needed."""
+        shown = self.headers.get('Authorization')
+        known = (f'Bearer {TOKEN}', f'Bearer {READER_TOKEN}')
+        return shown in known or shown is None and not self.daemon.is_far
+
     def do_GET(self):
         url = urllib.parse.urlsplit(self.path)
         path = urllib.parse.unquote(url.path)
-        if path == '/api/v1/node':
+        if path.startswith('/api/') and not self.may_read():
+            self.problem(401, 'Unauthorized', 'the token is not known here')
+        elif path == '/api/v1/node':
             may_change = self.daemon.node['may_change'] and self.is_operator()
             self.answer(200, self.daemon.node | {'may_change': may_change})
         elif path == '/api/v1/events':

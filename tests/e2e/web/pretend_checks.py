@@ -4,7 +4,7 @@ import threading
 import time
 
 import live_checks
-from fake_daemon import GIB, TOKEN, gpu, share, tenant
+from fake_daemon import GIB, READER_TOKEN, TOKEN, gpu, share, tenant
 
 DASH = '\u2013'
 HOSTILE = '<img src=x onerror=alert(1)>'
@@ -285,12 +285,15 @@ def check_rights(page, daemon):
     page.wait('document.getElementById("token").open')
     page.browser.type('wrong')
     page.key('Enter')
-    tap.ok('a token that gives no right is refused', page.wait('!document.getElementById("token-error").hidden'))
+    tap.ok('a token that is not known is refused', page.wait('!document.getElementById("token-error").hidden'))
     page.check_contrast('#token', 'the dialog of the token')
     page.check_trap('#token')
     page.tab_to('#token-value')
-    page.browser.type(TOKEN)
+    page.browser.type(READER_TOKEN)
     page.key('Enter')
+    tap.ok('a reader\'s is taken', page.wait('!document.querySelector("dialog[open]")'))
+    tap.ok('and gives no right to change', page.wait('probe.isShown(document.getElementById("rights"))'))
+    give_token(page, TOKEN)
     tap.ok('the right one is taken', page.wait('!document.querySelector("dialog[open]")'))
     page.open('beta')
     page.tab_to('#limit-weight')
@@ -302,8 +305,24 @@ def check_rights(page, daemon):
     page.close()
     tap.equal('it is kept for this tab alone', page.ask('[localStorage.length, sessionStorage.length]'), [0, 1])
     page.ask('sessionStorage.clear()')
-    daemon.needs_token = False
+    daemon.is_far = True
     page.load()
+    tap.ok('from afar it says that a token is needed', page.wait(
+        'probe.text("#status") === "A token is needed"'), page.call('text', '#status'))
+    give_token(page, READER_TOKEN)
+    tap.ok('with a reader\'s it shows the tenants', page.wait_row('beta', 'state', 'running'))
+    tap.ok('read only', page.ask('probe.isShown(document.getElementById("rights"))'))
+    page.ask('sessionStorage.clear()')
+    daemon.is_far = daemon.needs_token = False
+    page.load()
+
+
+def give_token(page, token):
+    page.tab_to('#token-open')
+    page.key('Enter')
+    page.wait('document.getElementById("token").open')
+    page.browser.type(token)
+    page.key('Enter')
 
 
 def check_stale(page, daemon):
@@ -340,6 +359,13 @@ def check_narrow(page):
         page.key('?')
         page.check_width(width, 'the help')
         page.close()
+    before = page.call('names')
+    page.tab_to('#sort-way')
+    page.key('Enter')
+    page.tap.equal('at 320 px a button turns the order round', page.call('names'), before[::-1])
+    page.tap.equal('and says how it is', page.call('text', '#sort-way'), '\u2193 falling')
+    page.key('Enter')
+    page.tap.equal('and back', page.call('names'), before)
     page.tap.ok('at 320 px each figure has its name beside it', page.ask(
         "getComputedStyle(document.querySelector('td.cell-share'), '::before').content === '\"Share\"'"))
     page.check_tab()
