@@ -129,7 +129,8 @@ static void print_daemon_page(FILE *file)
         ".SH DESCRIPTION\n"
         "\\fBdaemon\\fR keeps all tenants of the machine: it makes them, shows them over HTTP, and "
         "gives a tenant whose supervisor died another one. Its own end stops no tenant. "
-        "\\fBtui\\fR is \\fBvgpu top\\fR, once a second unless it is told. \\fBmount\\-shm\\fR mounts a tmpfs for readers of the "
+        "\\fBtui\\fR is \\fBvgpu top\\fR, once a second unless it is told. "
+        "\\fBmount\\-shm\\fR mounts a tmpfs for readers of the "
         "former shared memory where there is none yet, and \\fBshow\\-shm\\fR shows one of its "
         "files.\n",
         file);

@@ -70,7 +70,7 @@ static int show_top(char *interval)
     return 127;
 }
 
-/* The value of the flag at words[0]; *ret_taken: in how many words both stand. NULL: it has none. */
+/* The value of the flag at words[0], NULL: it has none; *ret_taken: in how many words both are. */
 static char *flag_value(char *const *words, int *ret_taken)
 {
     char *equals = strchr(words[0], '=');

@@ -84,12 +84,12 @@ vgpu events >/dev/null 2>&1 # the stand-in's second answer
 API=$TMP/elsewhere
 serve "$head$(event 1 tenant-created a 'it was made')$end"
 is "at a socket that is named" "$(VGPU_API_SOCKET=$API vgpu events --json | json-get text)" 'it was made'
-export VGPU_TEST_HEAD="$head" VGPU_TEST_EVENT="$(event 1 tenant-created a 'it was made')$end"
+answer="$head$(event 1 tenant-created a 'it was made')$end"
 # A machine's /run of its own.
 cat >"$TMP/system" <<'END'
 mount -t tmpfs none /run || exit
 mkdir -m 711 /run/vgpu
-printf "b'%s'\n" "$VGPU_TEST_HEAD$VGPU_TEST_EVENT" >"$1/script"
+printf "b'%s'\n" "$3" >"$1/script"
 umask 0
 python3 "$2" /run/vgpu/api "$1/script" &
 until [ -S /run/vgpu/api ]; do :; done
@@ -98,7 +98,7 @@ setpriv --reuid 65534 --regid 65534 --clear-groups -- vgpu events --json || kill
 wait
 END
 if unshare -m true 2>/dev/null && setpriv --reuid 65534 --regid 65534 --clear-groups -- test -x "$VGPU_STAGE/bin/vgpu"; then
-    unshare -m sh "$TMP/system" "$TMP" "$SERVER" >"$TMP/json" 2>"$TMP/err"
+    unshare -m sh "$TMP/system" "$TMP" "$SERVER" "$answer" >"$TMP/json" 2>"$TMP/err"
     is "the machine's daemon by any user" "$(get "$TMP/json" text)$(cat "$TMP/err")" 'it was made'
     ok "who gets no directory by that" test ! -e /tmp/vgpu-65534
 else
