@@ -262,6 +262,18 @@ static uint64_t choose_slice_us(const struct slices_plan *plan, const struct sli
     return slice_us < SLICE_LATENCY_LOW_US ? SLICE_LATENCY_LOW_US : slice_us;
 }
 
+/* A cap is a guarantee beside a high tenant as well, but for a low one, which has what is left. */
+static uint64_t choose_slice_most_us(const struct slices_plan *plan,
+                                     const struct slices_tenant *tenant, const struct sums *sums)
+{
+    uint64_t groups = tenant->busy_group_count ? tenant->busy_group_count : 1, most_us;
+
+    if (!sums->has_high || !is_capped(tenant) || tenant->priority == SLICES_LOW)
+        return 0;
+    most_us = capped_slice_us(plan) / groups;
+    return most_us > plan->slice_us ? most_us : plan->slice_us;
+}
+
 static void set_entitlements(struct slices_plan *plans, const struct slices_tenant *tenants,
                              size_t count, const struct sums *sums)
 {
@@ -294,7 +306,9 @@ void slices_plan(struct slices_plan *plans, const struct slices_tenant *tenants,
     share_caps(plans, tenants, count, &sums);
     set_windows(plans, tenants, count, &sums);
     sums.free_room_us = find_free_room_us(plans, tenants, count, &sums);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         plans[i].slice_us = choose_slice_us(&plans[i], &tenants[i], &sums);
+        plans[i].slice_most_us = choose_slice_most_us(&plans[i], &tenants[i], &sums);
+    }
     set_entitlements(plans, tenants, count, &sums);
 }

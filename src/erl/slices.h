@@ -32,6 +32,7 @@ struct slices_plan {
     uint32_t entitled_milli_percent; /* of the GPU's time */
     uint32_t cap_milli_percent;      /* in force: the cap, or less where caps exceed the whole */
     uint64_t slice_us;               /* for each of its groups */
+    uint64_t slice_most_us;          /* it may stretch it to that (stretch.h); 0: it may not */
     uint64_t window_ns, phase_ns;    /* of its budget; 0 where it has no cap */
     uint64_t call_ns;                /* what a disable or enable takes of the GPU's rate of them */
 };

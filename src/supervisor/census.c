@@ -75,6 +75,7 @@ static void count_process(struct census *census, struct census_process *process,
         process->busy_until_ns = now_ns + BUSY_NS;
     process->interval_count = use->interval_count;
     census->net_ns += process->net_ns;
+    census->interval_count += use->interval_count;
     census->group_count += process->group_count;
     if (process->busy_until_ns > now_ns)
         census->busy_group_count += process->group_count;
@@ -107,6 +108,7 @@ void census_update(struct census *census, struct sampler *sampler, const struct 
     list_processes(census, roster);
     drop_gone(census, sampler);
     census->net_ns = census->gone_net_ns;
+    census->interval_count = 0;
     census->group_count = 0;
     census->busy_group_count = 0;
     census->is_on_engine = false;

@@ -31,10 +31,11 @@ struct census_process {
 struct census {
     struct census_process processes[CENSUS_PROCESSES_MAX];
     size_t count;
-    int64_t gone_net_ns;  /* of processes that have left */
-    uint64_t gone_count;  /* of them: one that comes again is not known to be on the engine */
-    int64_t net_ns;       /* of all, ever: only differences mean anything */
-    uint64_t last_end_ns; /* newest end of an interval of ours */
+    int64_t gone_net_ns;     /* of processes that have left */
+    uint64_t gone_count;     /* of them: one that comes again is not known to be on the engine */
+    int64_t net_ns;          /* of all, ever: only differences mean anything */
+    uint64_t interval_count; /* closed ones of those that are listed */
+    uint64_t last_end_ns;    /* newest end of an interval of ours */
     bool is_on_engine;
     uint64_t since_ns; /* begin of our open interval */
     uint32_t group_count, busy_group_count;

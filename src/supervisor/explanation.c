@@ -140,7 +140,7 @@ static void write_priority(const struct message_explained *explained, struct str
 {
     if (explained->priority == REGION_HIGH)
         str_add(text, "Its priority is high: while it is active, the slices of the others are "
-                      "short so that it waits less.\n");
+                      "as short as their caps allow, so that it waits less.\n");
     else if (explained->priority == REGION_LOW)
         str_add(text, "Its priority is low: it runs in what the others leave.\n");
 }

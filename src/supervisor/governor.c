@@ -220,10 +220,31 @@ static void apply_plan(struct governor *governor, const struct governor_input *i
     }
 }
 
+static uint64_t choose_slice_us(struct governor *governor, uint64_t now_ns)
+{
+    const struct slices_plan *plan = &governor->plan;
+    uint64_t off_ns = governor->off_ns;
+    struct stretch_measure now;
+
+    if (!plan->slice_most_us || !governor->sampler || !governor->is_capped) {
+        stretch_init(&governor->stretch);
+        return plan->slice_us;
+    }
+    if (governor->is_off)
+        off_ns += now_ns - governor->second.off_since_ns;
+    now = (struct stretch_measure){.now_ns = now_ns,
+                                   .net_ns = governor->census.net_ns,
+                                   .interval_count = governor->census.interval_count,
+                                   .off_ns = off_ns};
+    return stretch_note(&governor->stretch, &now, plan->cap_milli_percent, plan->slice_us,
+                        plan->slice_most_us);
+}
+
 static void make_plan(struct governor *governor, const struct governor_input *input,
                       uint64_t now_ns)
 {
     uint32_t status = RM_OK;
+    uint64_t slice_us;
     int rc;
 
     governor->has_active_peer = neighbours_plan(&governor->plan, governor, input, now_ns);
@@ -233,14 +254,25 @@ static void make_plan(struct governor *governor, const struct governor_input *in
     apply_plan(governor, input, now_ns);
     if (!input->roster->count)
         return;
-    rc = actuator_set_slices(input->roster, governor->plan.slice_us, &status);
+    slice_us = choose_slice_us(governor, now_ns);
+    rc = actuator_set_slices(input->roster, slice_us, &status);
     if (rc < 0)
         governor->state.control_failures++;
     else
-        governor->state.slice_us = governor->plan.slice_us;
+        governor->state.slice_us = slice_us;
 }
 
 /* --- telling --- */
+
+void governor_count_off(struct governor *governor, uint64_t now_ns)
+{
+    struct governor_second *second = &governor->second;
+    uint64_t off_ns = now_ns - second->off_since_ns;
+
+    second->off_ns += off_ns;
+    second->off_since_ns = now_ns;
+    governor->off_ns += off_ns;
+}
 
 static void finish_second(struct governor *governor, uint64_t now_ns)
 {
@@ -253,10 +285,8 @@ static void finish_second(struct governor *governor, uint64_t now_ns)
     second->was_shared |= second->switch_count || governor->census.neighbour_until_ns > now_ns;
     if (second->begin_ns && span_ns < NS_PER_SEC)
         return;
-    if (governor->is_off) {
-        second->off_ns += now_ns - second->off_since_ns;
-        second->off_since_ns = now_ns;
-    }
+    if (governor->is_off)
+        governor_count_off(governor, now_ns);
     if (used_ns < 0)
         used_ns = 0;
     if (second->begin_ns) {

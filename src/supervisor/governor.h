@@ -11,6 +11,7 @@
 #include "erl/budget.h"
 #include "erl/idle.h"
 #include "erl/slices.h"
+#include "erl/stretch.h"
 #include "ipc/region.h"
 #include "supervisor/census.h"
 #include "supervisor/controller.h"
@@ -48,6 +49,8 @@ struct governor {
     struct census census;
     struct slices_plan plan;
     struct budget budget;
+    struct stretch stretch;
+    uint64_t off_ns;   /* how long its channels were off up to the last count, in all */
     bool is_capped;    /* the budget law is running */
     bool is_suspended; /* it is to stay off */
     bool is_off;       /* we have taken channels off */
@@ -77,6 +80,9 @@ uint64_t governor_step(struct governor *governor, const struct governor_input *i
 
 /* Puts every channel back, whatever the state. */
 void governor_release(struct governor *governor, struct roster *roster);
+
+/* Counts the time that its channels, which are off, have been off since the last count. */
+void governor_count_off(struct governor *governor, uint64_t now_ns);
 
 /* It had work within the last half second, and is not held off: others make room for it. */
 bool governor_is_active(const struct governor *governor, uint64_t now_ns);

@@ -126,7 +126,7 @@ void switching_enable(struct governor *governor, struct roster *roster)
         return;
     }
     if (governor->is_off)
-        governor->second.off_ns += clock_now_ns() - governor->second.off_since_ns;
+        governor_count_off(governor, clock_now_ns());
     if (governor->disabled_ns && begin_ns > settled_ns(governor) &&
         !has_run_since_disable(governor))
         governor->inert_count = 0;

@@ -15,8 +15,8 @@ tenants, in parts of the whole:
     as much as a switch is of BESIDE_HIGH_US where one of those is high
   - a low one beside others without a cap has only what they leave, and is not starved: more than nothing and at most
     LOW_MOST
-  - beside a high one, whose turn is HIGH_US, the turns of others are BESIDE_HIGH_US in the mean, by weight, or where
-    there is only one, SINGLE_US: a cap above what these come to is not reached
+  - beside a high one, whose turn is HIGH_US, the turns of others without a cap are BESIDE_HIGH_US in the mean, by
+    weight, or where there is only one, SINGLE_US; there the turns of those with a cap cost switches as well
 
 Every 5 s are judged in which nothing changed on a GPU, every STEP_S, from SETTLE_S after a change on.
 """
@@ -98,9 +98,10 @@ def entitlements(tenants):
     while open_ones:
         left = 100 - sum(most for _, most in wanted.values())
         work_us = sum(turns[tenant] for tenant in open_ones)
-        loss_us = len(open_ones) * SWITCH_US if len(open_ones) > 1 else 0
+        count = len(tenants) if has_high else len(open_ones)
+        loss_us = count * SWITCH_US if count > 1 else 0
         part = {tenant: left * turns[tenant] / (work_us + loss_us) for tenant in open_ones}
-        full = [tenant for tenant in open_ones if tenant.cap and (tenant.cap <= part[tenant] or not has_high)]
+        full = [tenant for tenant in open_ones if tenant.cap]
         if not full:
             break
         wanted.update({tenant.name: (tenant.cap, tenant.cap) for tenant in full})

@@ -92,7 +92,7 @@ HIGH_US, NORMAL_US = 4000, 1000  # slices while a high one is busy: docs/design/
 def entitlement(tenants):
     """The model: name to the least and the most percent. Caps first, as they sum to no more than the whole; the rest
     by weight to those without. A low one has what is left beside them, a high one four times what others have in the
-    mean, and there a cap above that is not reached. The switches between them cost: 195 us each."""
+    mean. The switches between them cost: 195 us each, beside a high one also those of the capped."""
     open_ones = dict(tenants)
     found = {}
     has_high = any(priority == 'high' for _, _, priority in tenants.values())
@@ -104,10 +104,10 @@ def entitlement(tenants):
             mean = NORMAL_US * len(all_normals) / sum(all_normals) if has_high else 8000 * len(normals) / sum(normals)
             turns[name] = HIGH_US if priority == 'high' else 100 if priority == 'low' else mean * weight
         left = 100 - sum(most for _, most in found.values())
-        work, loss = sum(turns.values()), 195 * len(turns) if len(turns) > 1 else 0
+        count = len(tenants) if has_high else len(turns)
+        work, loss = sum(turns.values()), 195 * count if count > 1 else 0
         part = {name: left * turn / (work + loss) for name, turn in turns.items()}
-        full = [name for name in open_ones
-                if open_ones[name][0] and (open_ones[name][0] <= part[name] or not has_high)]
+        full = [name for name in open_ones if open_ones[name][0]]
         if not full:
             break
         for name in full:

@@ -136,6 +136,9 @@ static uint64_t act(struct loop_tenant *tenant, uint64_t now_ns, enum budget_act
         return now_ns;
     for (uint32_t i = 0; i < tenant->group_count; i++)
         gpu_switch_channel(&tenant->groups[i].channel, is_enable, effect_ns);
+    if (is_enable && tenant->is_off)
+        tenant->off_ns += now_ns - tenant->off_since_ns;
+    tenant->is_off = !is_enable;
     if (!is_enable)
         tenant->off_since_ns = now_ns;
     else if (now_ns - tenant->off_since_ns > tenant->longest_off_ns)
@@ -197,8 +200,27 @@ static void gather(struct loop *loop, struct slices_tenant *facts, uint64_t now_
     }
 }
 
+static uint64_t choose_slice_us(struct loop_tenant *tenant, uint64_t now_ns)
+{
+    const struct slices_plan *plan = &tenant->plan;
+    struct stretch_measure now = {
+        .now_ns = now_ns,
+        .net_ns = (int64_t)measure(tenant, now_ns).net_ns,
+        .interval_count = tenant->interval_count,
+        .off_ns = tenant->off_ns + (tenant->is_off ? now_ns - tenant->off_since_ns : 0),
+    };
+
+    if (!plan->slice_most_us) {
+        stretch_init(&tenant->stretch);
+        return plan->slice_us;
+    }
+    return stretch_note(&tenant->stretch, &now, plan->cap_milli_percent, plan->slice_us,
+                        plan->slice_most_us);
+}
+
 static void apply(struct loop_tenant *tenant, uint64_t now_ns)
 {
+    uint64_t slice_us = choose_slice_us(tenant, now_ns);
     struct budget_parameters parameters = {
         .cap_milli_percent = tenant->plan.cap_milli_percent,
         .window_ns = tenant->plan.window_ns,
@@ -208,7 +230,7 @@ static void apply(struct loop_tenant *tenant, uint64_t now_ns)
     struct budget_measure now = measure(tenant, now_ns);
 
     for (uint32_t i = 0; i < tenant->group_count; i++)
-        gpu_set_slice(&tenant->groups[i].group, tenant->plan.slice_us * US);
+        gpu_set_slice(&tenant->groups[i].group, slice_us * US);
     if (parameters.cap_milli_percent >= BUDGET_CAP_NONE)
         return;
     if (!tenant->is_capped) {

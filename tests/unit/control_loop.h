@@ -10,6 +10,7 @@
  */
 #include "erl/budget.h"
 #include "erl/slices.h"
+#include "erl/stretch.h"
 #include "sim/gpu.h"
 
 #include <stdbool.h>
@@ -63,6 +64,9 @@ struct loop_tenant {
     struct loop_group groups[LOOP_GROUPS_MAX];
     struct slices_plan plan;
     struct budget budget;
+    struct stretch stretch;
+    uint64_t off_ns;
+    bool is_off;
     bool is_capped;
     uint64_t closed_ns, interval_count, since_ns;
     bool on_engine;

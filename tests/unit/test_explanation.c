@@ -188,7 +188,7 @@ TEST(priorities_are_explained_where_they_matter)
     check_is_silent_of(&explained, "priority");
     explained.priority = REGION_HIGH;
     check_says(&explained, "Its priority is high: while it is active, the slices of the others are "
-                           "short so that it waits less.");
+                           "as short as their caps allow, so that it waits less.");
     explained.priority = REGION_LOW;
     check_says(&explained, "Its priority is low: it runs in what the others leave.");
 }

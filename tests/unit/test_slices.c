@@ -95,6 +95,38 @@ TEST(a_high_tenant_is_served_soon_beside_a_busy_one)
     CHECK(loop_delay_us(&loop.tenants[0], 99) < 600);
 }
 
+/* A cap is a guarantee, whatever others' priority is. */
+TEST(caps_are_reached_beside_a_high_tenant_that_is_always_busy)
+{
+    START({.priority = LOOP_HIGH}, {.cap_milli_percent = 20000});
+    CHECK_NEAR(share(1), 20, 0.7);
+    CHECK(loop_sum(&loop) > 80);
+    START({.priority = LOOP_HIGH}, {.cap_milli_percent = 40000}, {.cap_milli_percent = 20000});
+    CHECK_NEAR(share(1), 40, 0.7);
+    CHECK_NEAR(share(2), 20, 0.7);
+    CHECK(loop_sum(&loop) > 80);
+    START({.priority = LOOP_HIGH}, {.cap_milli_percent = 40000, .group_count = 2},
+          {.cap_milli_percent = 20000}, {.weight = 1}, {.weight = 3});
+    CHECK_NEAR(share(1), 40, 0.7);
+    CHECK_NEAR(share(2), 20, 0.7);
+    CHECK(loop_sum(&loop) > 80);
+    START({.priority = LOOP_HIGH, .cap_milli_percent = 50000}, {.cap_milli_percent = 30000},
+          {.weight = 1});
+    CHECK_NEAR(share(0), 50, 0.7);
+    CHECK_NEAR(share(1), 30, 0.7);
+}
+
+TEST(a_slice_that_was_stretched_is_short_again_when_the_high_tenant_idles)
+{
+    START({.priority = LOOP_HIGH}, {.cap_milli_percent = 40000});
+    CHECK_NEAR(share(1), 40, 0.7);
+    loop_set_work(&loop, 0, 200 * US, 4800 * US);
+    loop_run(&loop, SECOND);
+    loop_measure(&loop, 5);
+    CHECK_NEAR(share(1), 40, 0.7);
+    CHECK(loop_delay_us(&loop.tenants[0], 99) < 800);
+}
+
 TEST(two_busy_tenants_beside_a_high_one_are_left_enough_to_work_with)
 {
     START({.priority = LOOP_HIGH, .kernel_ns = 200 * US, .period_ns = 5 * MS}, {.weight = 1},
