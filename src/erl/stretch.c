@@ -1,14 +1,14 @@
 #include "erl/stretch.h"
 
-#define SPAN_NS       UINT64_C(200000000)
-#define WHOLE         100000.0
-#define MOST_PART     0.95 /* of the GPU: no slice is long enough for all of it */
-#define AIM           1.04 /* times the cap: the budget takes off what is too much */
-#define STARVED       0.985
-#define ALWAYS_ON     0.02 /* off for no longer than that part of the time */
-#define EASILY        0.15 /* off for that part of the time: it would do with less */
-#define SLICE_USED    0.5  /* its runs are as long as the slice, not as its own work */
-#define DECAY_PERCENT 90u
+#define SPAN_NS    UINT64_C(200000000)
+#define WHOLE      100000.0
+#define MOST_PART  0.95 /* of the GPU: no slice is long enough for all of it */
+#define AIM        1.04 /* times the cap: the budget takes off what is too much */
+#define STARVED    0.985
+#define ALWAYS_ON  0.02 /* off for no longer than that part of the time */
+#define EASILY     0.15 /* off for that part of the time: it would do with less */
+#define SLICE_USED 0.5  /* its runs are as long as the slice, not as its own work */
+#define DECAY      0.9
 
 void stretch_init(struct stretch *stretch)
 {
@@ -48,7 +48,7 @@ static uint64_t decide(const struct stretch *stretch, const struct stretch_measu
     else if (off >= EASILY && off < 1)
         wanted_us = find_slice_us(slice_us, used_ns / span_ns / (1 - off), cap);
     else if (!uses_slices)
-        wanted_us = (double)(slice_us * DECAY_PERCENT / 100);
+        wanted_us = (double)slice_us * DECAY;
     return bound(wanted_us, planned_us, most_us);
 }
 
