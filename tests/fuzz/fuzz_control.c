@@ -10,7 +10,9 @@
 #include "hypervisor/node_state.h"
 #include "hypervisor/request.h"
 #include "hypervisor/requests.h"
+#include "hypervisor/standalone.h"
 #include "tests/fuzz/scratch.h"
+#include "utils/closer.h"
 #include "utils/sock.h"
 #include "utils/str.h"
 
@@ -228,7 +230,9 @@ static void start(void)
     list_init(&node.keepers);
     list_init(&node.waiting);
     some_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    if (some_fd < 0 || uv_loop_init(&node.loop) || control_socket_new(&control, &node, &err) < 0 ||
+    if (some_fd < 0 || uv_loop_init(&node.loop) ||
+        standalone_new(&node.standalone, &node.loop, node.runtime.base, &err) < 0 ||
+        control_socket_new(&control, &node, &err) < 0 ||
         sock_listen(&listen_fd, supervisor_path, &err) < 0)
         abort();
     (void)str_format(keeper.tenant.name, sizeof(keeper.tenant.name), "t");
@@ -266,6 +270,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     run_loop();
     accept_supervisor();
     hang_up(&supervisor_fd);
+    while (closer_count(geteuid()))
+        (void)usleep(100); /* what was sent is closed by a thread */
     if (pending_count || lowest_free_fd() != before)
         abort();
     return 0;
