@@ -2,6 +2,7 @@
 # A tenant on two GPUs with another tenant on each has its cap on each of them.
 # timeout: 60
 . "$(dirname "$0")/lib.sh"
+plain_only
 on_simulator --gpus 2 "$@"
 
 seconds=$(full 5 4)

@@ -3,6 +3,7 @@
 # while is at its cap as soon as it works.
 # timeout: 60
 . "$(dirname "$0")/lib.sh"
+plain_only
 on_simulator "$@"
 
 tenant a --compute 50% -- --kernel-us 100 --busy 60 --warm-up 4 --seconds "$(full 10 5)"

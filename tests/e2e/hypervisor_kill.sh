@@ -75,8 +75,8 @@ for pair in a=30 b=20; do
     name=${pair%=*}
     cap=${pair#*=}
     range=$(mean_range "$TMP/$name.trace" "$begun" "$ended")
-    at_least "cap of $cap %: the least of any second meanwhile" "${range% *}" $((cap - 3))
-    at_most "cap of $cap %: the most" "${range#* }" $((cap + 3)) # off for 100 ms it would be 7 more
+    at_least "cap of $cap %: the least of any second meanwhile" "${range% *}" $((cap - 4))
+    at_most "cap of $cap %: the most" "${range#* }" $((cap + 4)) # off for 100 ms it would be 7 more
 done
 
 # --- the daemon and a supervisor ---
