@@ -336,17 +336,23 @@ void fake_machine_set_fault(const char *text)
 {
     struct err err;
 
+    (void)pthread_mutex_lock(&state.lock);
     CHECK_OK(machine_set_fault(&state.machine, text, &err), &err);
+    (void)pthread_mutex_unlock(&state.lock);
 }
 
 void fake_machine_refuse(uint32_t status)
 {
+    (void)pthread_mutex_lock(&state.lock);
     state.refusal = status;
+    (void)pthread_mutex_unlock(&state.lock);
 }
 
 void fake_machine_refuse_flush(bool is_refused)
 {
+    (void)pthread_mutex_lock(&state.lock);
     state.is_flush_refused = is_refused;
+    (void)pthread_mutex_unlock(&state.lock);
 }
 
 /* --- programs --- */
