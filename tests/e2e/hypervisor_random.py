@@ -6,17 +6,18 @@
 DIRECTORY is for traces and holds `rate`, what the kernels reach alone. Runs inside `vgpu sim` with two
 GPUs, beside a daemon. Prints what it saw as comments, then one line of JSON.
 
-The model is what docs/design/sharing.md promises, and knows nothing of what the tenants got. On one GPU with busy
-tenants, in parts of the whole:
+The model is what docs/design/sharing.md promises, and knows nothing of what a tenant got. On one GPU with busy
+tenants:
 
   - who has a cap gets the cap (their sum is kept below the whole)
-  - what the caps leave goes to those without one, by weight, less what the switches between them cost: SWITCH_US
-    for each turn, where a turn is TURN_US in the mean; beside capped ones LOSS_BESIDE_CAPS_MOST of it at most, and
-    as much as a switch is of BESIDE_HIGH_US where one of those is high
   - a low one beside others without a cap has only what they leave, and is not starved: more than nothing and at most
     LOW_MOST
-  - beside a high one, whose turn is HIGH_US, the turns of others without a cap are BESIDE_HIGH_US in the mean, by
-    weight, or where there is only one, SINGLE_US; there the turns of those with a cap cost switches as well
+  - what the GPU does besides goes to the others without a cap: by weight, where a turn of a high one is HIGH_US and
+    those of others beside it BESIDE_HIGH_US in the mean, or where there is only one, SINGLE_US
+
+What the GPU does in all is a figure of its own: the whole less what switches cost, which is SWITCH_US for each turn.
+Beside a high one without a cap turns are short, and the least that is to come of the GPU is what is left where
+everybody on it, those with a cap as well, has his turn in each cycle; elsewhere the caller has a bar for it.
 
 Every 5 s are judged in which nothing changed on a GPU, every STEP_S, from SETTLE_S after a change on.
 """
@@ -35,9 +36,7 @@ WINDOW_S = 5.0   # judged
 STEP_S = 0.25
 CHANGE_S = 6.25  # from one change to the next
 TRACE_NS = 100e6
-SWITCH_US, TURN_US, HIGH_US, BESIDE_HIGH_US, LOW_US = 195, 8000, 4000, 1000, 100
-SINGLE_US = 100
-LOSS_BESIDE_CAPS_MOST = 0.04
+SWITCH_US, TURN_US, HIGH_US, BESIDE_HIGH_US, LOW_US, SINGLE_US = 195, 8000, 4000, 1000, 100, 100
 CAPS_MOST = 70   # of a GPU, together
 LOW_MOST = 3.0   # percent, of a low one beside busy others: 100 us in each of their cycles
 
@@ -91,30 +90,39 @@ def turns_of(tenants):
     return turns
 
 
-def entitlements(tenants):
-    """Name to the least and the most percent that it is to get, on one GPU."""
-    turns, wanted, open_ones = turns_of(tenants), {}, list(tenants)
-    has_high = any(tenant.priority == 'high' for tenant in tenants)
-    while open_ones:
-        left = 100 - sum(most for _, most in wanted.values())
-        work_us = sum(turns[tenant] for tenant in open_ones)
-        count = len(tenants) if has_high else len(open_ones)
-        loss_us = count * SWITCH_US if count > 1 else 0
-        part = {tenant: left * turns[tenant] / (work_us + loss_us) for tenant in open_ones}
-        full = [tenant for tenant in open_ones if tenant.cap]
-        if not full:
-            break
-        wanted.update({tenant.name: (tenant.cap, tenant.cap) for tenant in full})
-        open_ones = [tenant for tenant in open_ones if tenant not in full]
-    # Beside capped ones turns are others, and while those are off one may be alone.
-    is_vague = len(open_ones) < len(tenants) and all(tenant.priority != 'high' for tenant in open_ones)
-    loss_most = SWITCH_US / (BESIDE_HIGH_US + SWITCH_US) if has_high else LOSS_BESIDE_CAPS_MOST
-    for tenant in open_ones:
-        most = left * turns[tenant] / work_us
-        wanted[tenant.name] = (min(part[tenant], most * (1 - loss_most)), most) if is_vague else (part[tenant],) * 2
-    if len(open_ones) > 1: # beside capped ones alone it is the one that has what they leave
-        wanted.update({tenant.name: (0.01, LOW_MOST) for tenant in open_ones if tenant.priority == 'low'})
+def caps_of(tenants):
+    return sum(tenant.cap or 0 for tenant in tenants)
+
+
+def entitlements(tenants, shares):
+    """Name to the least and the most percent that it is to get, on one GPU where they got these shares."""
+    turns = turns_of(tenants)
+    wanted = {tenant.name: (tenant.cap, tenant.cap) for tenant in tenants if tenant.cap}
+    free = [tenant for tenant in tenants if not tenant.cap]
+    if len(free) > 1: # beside capped ones alone it is the one that has what they leave
+        wanted.update({tenant.name: (0.01, LOW_MOST) for tenant in free if tenant.priority == 'low'})
+    left = sum(shares.values()) - caps_of(tenants)
+    left -= sum(shares[tenant.name] for tenant in free if tenant.name in wanted)
+    free = [tenant for tenant in free if tenant.name not in wanted] or free
+    work_us = sum(turns[tenant] for tenant in free)
+    wanted.update({tenant.name: (left * turns[tenant] / work_us,) * 2 for tenant in free if tenant.name not in wanted})
     return wanted
+
+
+def kind_of(tenants):
+    """What decides on how short the turns on a GPU are."""
+    if any(tenant.priority == 'high' and tenant.cap for tenant in tenants):
+        return 'capped_high'
+    kinds = {tenant.priority for tenant in tenants} if len(tenants) > 1 else set()
+    return 'high' if 'high' in kinds else 'low' if 'low' in kinds else 'normal'
+
+
+def least_beside_high(tenants):
+    """What all tenants of a GPU are to get together, in percent, where one of them is high."""
+    turns = turns_of(tenants)
+    work_us = sum(turns[tenant] for tenant in tenants if not tenant.cap)
+    left = 100 - caps_of(tenants)
+    return caps_of(tenants) + left * work_us / (work_us + len(tenants) * SWITCH_US)
 
 
 class Play:
@@ -126,6 +134,7 @@ class Play:
         self.tenants, self.number = [], 0
         self.judged, self.misses, self.worst = 0, 0, 0.0
         self.least = {} # all tenants of a GPU together, by what there is among them
+        self.short = 0.0 # points that they had less than least_beside_high()
         self.pause_s, self.failures, self.changes = 0.0, 0, 0
         self.gone = []
         self.next_s = [0.0] * GPUS # where the next window that is judged begins
@@ -190,21 +199,26 @@ class Play:
         return tenant.gpu, f'{tenant.name} on GPU {tenant.gpu} is set to {" ".join(tenant.options())}'
 
     def note_sum(self, gpu, total):
+        """Returns what is to be said about what the GPU did, or nothing."""
         tenants = self.on(gpu)
         if all(tenant.cap for tenant in tenants):
-            return
-        kinds = {tenant.priority for tenant in tenants} if len(tenants) > 1 else set()
-        kind = 'high' if 'high' in kinds else 'low' if 'low' in kinds else 'normal'
+            return []
+        kind = kind_of(tenants)
         self.least[kind] = min(self.least.get(kind, 100.0), total)
+        if kind != 'high':
+            return []
+        short = least_beside_high(tenants) - total
+        self.short = max(self.short, short)
+        return [f'all got {total:.2f}, {short:.2f} too little'] if short > 2 else []
 
-    def judge_window(self, gpu, begin_s, wanted):
-        """What each got in the 5 s from there on."""
+    def judge_window(self, gpu, begin_s):
+        """What each got in the 5 s from there on, what it was to get, and what is wrong with that."""
         begin, end = begin_s * 1e9, (begin_s + WINDOW_S) * 1e9
-        shares, misses = {}, []
+        shares = {}
         for tenant in self.on(gpu):
             got = [share for at, share in tenant.windows() if begin <= at and at + TRACE_NS <= end]
             shares[tenant.name] = sum(got) / len(got) if got else 0.0
-        self.note_sum(gpu, sum(shares.values()))
+        wanted, misses = entitlements(self.on(gpu), shares), self.note_sum(gpu, sum(shares.values()))
         for name, share in shares.items():
             least, most = wanted[name]
             error = max(least - share, share - most)
@@ -213,15 +227,14 @@ class Play:
             if error > 2:
                 misses.append(f'{name} got {share:.2f}, wanted {least:.2f} to {most:.2f}')
         self.misses += len(misses)
-        return shares, misses
+        return shares, wanted, misses
 
     def judge(self, until_s):
         """All windows that end by then, and in which nothing changed."""
         for gpu in range(GPUS):
-            wanted = entitlements(self.on(gpu)) if self.on(gpu) else {}
             shares, shown = {}, []
-            while wanted and self.next_s[gpu] + WINDOW_S <= until_s:
-                shares, misses = self.judge_window(gpu, self.next_s[gpu], wanted)
+            while self.on(gpu) and self.next_s[gpu] + WINDOW_S <= until_s:
+                shares, wanted, misses = self.judge_window(gpu, self.next_s[gpu])
                 shown = shown or misses # the first ones: those that overlap them say the same
                 self.next_s[gpu] += STEP_S
             for miss in shown:
@@ -274,7 +287,8 @@ def main():
         play.finish()
     print(json.dumps({'changes': play.changes, 'judged': play.judged, 'misses': play.misses,
                       'worst': round(play.worst, 2), 'pause_s': round(play.pause_s, 2), 'failures': play.failures,
-                      'least': {kind: round(least, 2) for kind, least in play.least.items()}}))
+                      'least': {kind: round(least, 2) for kind, least in play.least.items()},
+                      'short': round(play.short, 2)}))
 
 
 if __name__ == '__main__':

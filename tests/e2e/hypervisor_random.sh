@@ -19,8 +19,11 @@ play() {
     measured "seed $1: $(figure changes) changes, $(figure judged) shares of 5 s"
     at_least "seed $1: shares that were judged" "$(figure judged)" "$(full 3500 700)"
     at_most "seed $1: the worst of them, points off its entitlement" "$(figure worst)" 2
-    # Where there are high ones short turns cost more: what they come to is part of the entitlements.
+    # Where there are high ones short turns cost more: how much more depends on how many there are.
     measured "seed $1: all tenants of a GPU together, the least beside a high one, %: $(figure least.high)"
+    at_most "seed $1: the worst of those, points below what their switches leave" "$(figure short)" 2
+    [ "$(figure least.capped_high)" = missing ] ||
+        at_least "seed $1: the same where the high one has a cap" "$(figure least.capped_high)" 70
     at_least "seed $1: the same without a high one and a low one" "$(figure least.normal)" 95
     at_least "seed $1: the same beside a low one" "$(figure least.low)" 90
     at_most "seed $1: the longest time in which one got nothing, s" "$(figure pause_s)" 1
