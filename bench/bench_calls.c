@@ -1,6 +1,7 @@
 /*
- * bench_control - what the limiter adds to a control, where the caches and the branch predictors
- * are as cold as a driver leaves them: a loop of warm calls hides most of it.
+ * bench_calls - what the limiter adds to the calls of a program that runs: controls, an allocation
+ * of memory and its free, and calls on files that are not the driver's, where the caches and the
+ * branch predictors are as cold as a driver leaves them: a loop of warm calls hides most of it.
  *
  * This program is its own driver. Its `ioctl` comes after the limiter's in load order, which is
  * loaded when a supervisor's region waits for it; it runs through more code and memory than a
@@ -8,6 +9,8 @@
  * turns. What is told are medians in ticks of the processor's counter: what passes from the call
  * until the driver has it, and from the driver's answer until the caller has it, less the same of
  * calls past the limiter.
+ *
+ *     bench_calls [LIBRARY]    another build's limiter, to compare with
  */
 #include "abi/rm.h"
 #include "ipc/ledger.h"
@@ -34,24 +37,28 @@
 #define CLIENT      0xc1d00001u
 #define DEVICE      0x5c000001u
 #define SUBDEVICE   0x5c000002u
+#define GROUP       0x5c000003u
+#define MEMORY      0x5c000004u
+#define BLOCK_BYTES (UINT64_C(8) << 20)
+#define UVM_MAP     33u /* UVM_MAP_EXTERNAL_ALLOCATION: its requests are plain numbers */
 #define LIMIT_BYTES (UINT64_C(8) << 30)
 #define CARD_KIB    (UINT32_C(80) << 20)
 #define PAIRS_MAX   128
-#define SWEEP_BYTES (512u << 10)
+#define SWEEP_BYTES (8u << 20)
 #define DEPTH       48 /* more returns than any processor foresees */
 
 typedef int call_driver(int fd, unsigned long request, ...);
 
 static struct {
     uint64_t asked, answered; /* the counter, when the driver was called and when it returned */
-    bool is_cold;
+    uint32_t sweep_bytes;     /* 0: it leaves everything as warm as it was */
     unsigned char swept[SWEEP_BYTES];
     uint32_t noise;
 } machine;
 
 static void die(const char *what)
 {
-    fprintf(stderr, "bench_control: %s\n", what);
+    fprintf(stderr, "bench_calls: %s\n", what);
     exit(1);
 }
 
@@ -132,7 +139,7 @@ static void make_cold(void)
 
     for (size_t i = 0; i < 2 * ARRAY_LENGTH(steps); i++)
         noise = steps[(noise >> 8) % ARRAY_LENGTH(steps)](noise);
-    for (size_t i = 0; i < SWEEP_BYTES; i += 64)
+    for (size_t i = 0; i < machine.sweep_bytes; i += 64)
         machine.swept[i] = (unsigned char)(machine.swept[i] + noise);
     machine.noise = noise;
 }
@@ -159,11 +166,11 @@ EXPORTED int ioctl(int fd, unsigned long request, ...)
     argument = va_arg(args, void *);
     va_end(args);
     machine.asked = ticks();
-    if (machine.is_cold)
+    if (machine.sweep_bytes)
         make_cold();
     if (_IOC_NR(request) == RM_NR_CONTROL)
         answer_control(argument);
-    if (machine.is_cold)
+    if (machine.sweep_bytes)
         machine.noise = descend(machine.noise, DEPTH);
     machine.answered = ticks();
     return 0;
@@ -222,7 +229,7 @@ static void start_supervisor(void)
     char path[64];
     int fd = -1;
 
-    (void)snprintf(path, sizeof(path), "/tmp/bench_control.%d", (int)getpid());
+    (void)snprintf(path, sizeof(path), "/tmp/bench_calls.%d", (int)getpid());
     if (sock_listen(&fd, path, NULL) < 0)
         die("no socket");
     if (fork() == 0) {
@@ -237,7 +244,7 @@ static void start_supervisor(void)
 
 /* --- calls ------------------------------------------------------------------------------------ */
 
-static int driver_fd;
+static int driver_fd, other_fd;
 
 static void allocate(call_driver *call, uint32_t parent, uint32_t object, uint32_t class)
 {
@@ -248,9 +255,9 @@ static void allocate(call_driver *call, uint32_t parent, uint32_t object, uint32
         die("an allocation failed");
 }
 
-static call_driver *load_limiter(void)
+static call_driver *load_limiter(const char *path)
 {
-    void *library = dlopen(LIMITER, RTLD_NOW | RTLD_LOCAL);
+    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     void *found = library ? dlsym(library, "ioctl") : NULL;
     call_driver *call;
 
@@ -258,22 +265,54 @@ static call_driver *load_limiter(void)
         die("no limiter");
     memcpy(&call, &found, sizeof(call));
     driver_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    other_fd = open("/dev/zero", O_RDWR | O_CLOEXEC);
     allocate(call, CLIENT, CLIENT, RM_CLASS_ROOT_CLIENT);
     allocate(call, CLIENT, DEVICE, RM_CLASS_DEVICE);
     allocate(call, DEVICE, SUBDEVICE, RM_CLASS_SUBDEVICE);
+    allocate(call, DEVICE, GROUP, RM_CLASS_CHANNEL_GROUP); /* from here on there is a guard */
     return call;
 }
 
+/* How much of its memory the driver goes through before it answers. */
+static const struct temperature {
+    const char *name;
+    uint32_t sweep_bytes;
+} temperatures[] = {
+    {"warm", 0},
+    {"cold", 512u << 10},    /* what a core's first cache holds, and more */
+    {"frozen", SWEEP_BYTES}, /* the second one as well */
+};
+
+struct question;
+
+/* One call that is timed, and what it takes besides. */
+typedef void question_ask(call_driver *call, const struct question *question);
+
 struct question {
     const char *name;
-    uint32_t command, pairs;
+    question_ask *ask;
+    uint32_t command, pairs; /* of a control */
 };
 
 struct times {
     uint64_t before[ROUNDS], after[ROUNDS];
 };
 
-static void ask(call_driver *call, const struct question *question, struct times *times, int round)
+/* Of the call that was timed last. */
+static uint64_t before, after;
+
+static void time_call(call_driver *call, int fd, unsigned long request, void *argument)
+{
+    uint64_t started = ticks();
+    int rc = call(fd, request, argument);
+
+    after = ticks() - machine.answered;
+    before = machine.asked - started;
+    if (rc < 0)
+        die("a call failed");
+}
+
+static void ask_control(call_driver *call, const struct question *question)
 {
     static uint32_t params[1 + 2 * PAIRS_MAX];
     struct rm_control control = {.client = CLIENT,
@@ -281,7 +320,6 @@ static void ask(call_driver *call, const struct question *question, struct times
                                  .command = question->command,
                                  .params = (uintptr_t)params,
                                  .params_size = sizeof(params)};
-    uint64_t started;
 
     params[0] = question->pairs;
     for (uint32_t i = 0; i < question->pairs; i++)
@@ -289,13 +327,47 @@ static void ask(call_driver *call, const struct question *question, struct times
                             : i == 1 ? RM_FB_HEAP_START
                             : i == 2 ? RM_FB_FREE
                                      : 0;
-    started = ticks();
-    if (call(driver_fd, RM_REQUEST(RM_NR_CONTROL, sizeof(control)), &control) < 0)
-        die("a control failed");
-    times->after[round] = ticks() - machine.answered;
-    times->before[round] = machine.asked - started;
+    time_call(call, driver_fd, RM_REQUEST(RM_NR_CONTROL, sizeof(control)), &control);
     if (call != ioctl && question->pairs && params[2] != LIMIT_BYTES / 1024)
         die("the limiter does nothing");
+}
+
+/* A block of memory, or its end; the one that is not asked about is not timed. */
+static void ask_memory(call_driver *call, const struct question *question)
+{
+    unsigned char params[RM_MEMORY_PARAMS_SIZE] = {0};
+    struct rm_alloc_48 alloc = {.client = CLIENT,
+                                .parent = DEVICE,
+                                .object = MEMORY,
+                                .class = RM_CLASS_VIDEO_MEMORY,
+                                .params = (uintptr_t)params,
+                                .params_size = sizeof(params)};
+    struct rm_free end = {.client = CLIENT, .parent = DEVICE, .object = MEMORY};
+    uint64_t size = BLOCK_BYTES, before_free, after_free;
+
+    memcpy(params + RM_MEMORY_PARAMS_BYTES, &size, sizeof(size));
+    time_call(call, driver_fd, RM_REQUEST(RM_NR_ALLOC, sizeof(alloc)), &alloc);
+    before_free = before;
+    after_free = after;
+    time_call(call, driver_fd, RM_REQUEST(RM_NR_FREE, sizeof(end)), &end);
+    if (question->command == RM_NR_FREE)
+        return;
+    before = before_free;
+    after = after_free;
+}
+
+static void ask_other_file(call_driver *call, const struct question *question)
+{
+    uint64_t params[8] = {0};
+
+    time_call(call, other_fd, question->command, params);
+}
+
+static void ask(call_driver *call, const struct question *question, struct times *times, int round)
+{
+    question->ask(call, question);
+    times->before[round] = before;
+    times->after[round] = after;
 }
 
 static int compare(const void *a, const void *b)
@@ -311,39 +383,43 @@ static long median(uint64_t *values)
     return (long)values[ROUNDS / 2];
 }
 
-static void measure(call_driver *limited, const struct question *question, bool is_cold)
+static void measure(call_driver *limited, const struct question *question,
+                    const struct temperature *temperature)
 {
     static struct times ours, theirs;
 
-    machine.is_cold = is_cold;
+    machine.sweep_bytes = temperature->sweep_bytes;
     for (int round = 0; round < ROUNDS; round++) {
         ask(ioctl, question, &theirs, round);
         ask(limited, question, &ours, round);
     }
-    printf("\"%s_%s_before\": %ld, ", question->name, is_cold ? "cold" : "warm",
+    printf("\"%s_%s_before\": %ld, ", question->name, temperature->name,
            median(ours.before) - median(theirs.before));
-    printf("\"%s_%s_after\": %ld, ", question->name, is_cold ? "cold" : "warm",
+    printf("\"%s_%s_after\": %ld, ", question->name, temperature->name,
            median(ours.after) - median(theirs.after));
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct question questions[] = {
-        {"other", RM_CONTROL_GET_TIME, 0},
-        {"sizes", RM_CONTROL_FB_GET_INFO_V2, 3},
-        {"long_list", RM_CONTROL_FB_GET_INFO_V2, PAIRS_MAX},
+        {"other", ask_control, RM_CONTROL_GET_TIME, 0},
+        {"sizes", ask_control, RM_CONTROL_FB_GET_INFO_V2, 3},
+        {"long_list", ask_control, RM_CONTROL_FB_GET_INFO_V2, PAIRS_MAX},
+        {"alloc", ask_memory, RM_NR_ALLOC, 0},
+        {"free", ask_memory, RM_NR_FREE, 0},
+        {"other_file", ask_other_file, UVM_MAP, 0},
     };
     call_driver *limited;
     uint64_t started_ns, started;
 
     start_supervisor();
-    limited = load_limiter();
+    limited = load_limiter(argc > 1 ? argv[1] : LIMITER);
     started_ns = clock_now_ns();
     started = ticks();
     printf("{");
     for (size_t i = 0; i < ARRAY_LENGTH(questions); i++) {
-        measure(limited, &questions[i], false);
-        measure(limited, &questions[i], true);
+        for (size_t j = 0; j < ARRAY_LENGTH(temperatures); j++)
+            measure(limited, &questions[i], &temperatures[j]);
     }
     printf("\"ticks_per_us\": %.1f}\n",
            (double)(ticks() - started) * 1e3 / (double)(clock_now_ns() - started_ns));
