@@ -8,6 +8,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -97,17 +98,33 @@ EXPORTED int openat64(int directory, const char *path, int flags, ...)
     return is_ours ? fd : NEXT(openat64)(directory, path, flags, mode);
 }
 
+/* ioctl and mmap are no cancellation points; how the server is asked has several. */
+static int hold_cancel(void)
+{
+    int state = 0;
+
+    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state); /* a valid value */
+    return state;
+}
+
+static void restore_cancel(int state)
+{
+    (void)pthread_setcancelstate(state, NULL); /* one that it had */
+}
+
 EXPORTED int ioctl(int fd, unsigned long request, ...)
 {
     va_list list;
     void *args;
     bool is_ours;
-    int result;
+    int result, cancel_state;
 
     va_start(list, request);
     args = va_arg(list, void *);
     va_end(list);
+    cancel_state = hold_cancel();
     result = device_call_ioctl(fd, request, args, &is_ours);
+    restore_cancel(cancel_state);
     return is_ours ? result : NEXT(ioctl)(fd, request, args);
 }
 
@@ -123,27 +140,36 @@ static void *map_memory(const struct device_mapping *mapping, int fd)
     return memory;
 }
 
+/* False where the descriptor is not the simulator's. */
+static bool map(int fd, struct device_mapping *mapping, void **ret_memory)
+{
+    int state = hold_cancel(), memory_fd;
+    bool is_ours;
+    int rc = device_call_mmap(fd, mapping, &memory_fd, &is_ours);
+
+    if (is_ours)
+        *ret_memory = rc < 0 ? MAP_FAILED : map_memory(mapping, memory_fd);
+    restore_cancel(state);
+    return is_ours;
+}
+
 EXPORTED void *mmap(void *address, size_t length, int protection, int flags, int fd, off_t offset)
 {
     struct device_mapping mapping = {address, length, protection, flags, offset};
-    int memory_fd;
-    bool is_ours;
-    int rc = device_call_mmap(fd, &mapping, &memory_fd, &is_ours);
+    void *memory;
 
-    if (!is_ours)
+    if (!map(fd, &mapping, &memory))
         return NEXT(mmap)(address, length, protection, flags, fd, offset);
-    return rc < 0 ? MAP_FAILED : map_memory(&mapping, memory_fd);
+    return memory;
 }
 
 EXPORTED void *mmap64(void *address, size_t length, int protection, int flags, int fd,
                       off64_t offset)
 {
     struct device_mapping mapping = {address, length, protection, flags, offset};
-    int memory_fd;
-    bool is_ours;
-    int rc = device_call_mmap(fd, &mapping, &memory_fd, &is_ours);
+    void *memory;
 
-    if (!is_ours)
+    if (!map(fd, &mapping, &memory))
         return NEXT(mmap64)(address, length, protection, flags, fd, offset);
-    return rc < 0 ? MAP_FAILED : map_memory(&mapping, memory_fd);
+    return memory;
 }

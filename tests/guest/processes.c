@@ -8,13 +8,18 @@
  *     processes children        starts children by fork, vfork, posix_spawn and clone, beside
  *                               threads that allocate, and closes descriptors in all ways
  *     processes steal           puts other things where descriptors of a preloaded library may be
+ *     processes cancel          has threads that are cancelled in the midst of calls
+ *     processes early FILE      forks; the child takes 64 MiB on a client that it inherited, writes
+ *                               its number to FILE and stays
  *     processes exec COMMAND... has memory and becomes another program
  */
 #include "driver.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdatomic.h>
@@ -22,17 +27,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define MIB      ((size_t)1 << 20)
-#define HELD     (100 * MIB)
-#define FIRST_FD 3
-#define LAST_FD  1023
-#define CHILDREN 60
-#define WAYS     5 /* of closing */
-#define THREADS  4
+#define MIB       ((size_t)1 << 20)
+#define HELD      (100 * MIB)
+#define FIRST_FD  3
+#define LAST_FD   1023
+#define CHILDREN  60
+#define WAYS      5 /* of closing */
+#define THREADS   4
+#define CANCELLED 60
 
 static void must(int result, const char *what)
 {
@@ -259,6 +266,189 @@ static _Noreturn void run_steal(void)
         pause();
 }
 
+/* --- threads that are cancelled --------------------------------------------------------------- */
+
+/*
+ * Calls to the driver itself: libcuda has cancellation points, ioctl has none, and so nothing that
+ * stands in front of it may have one. Numbers and layout are the resource manager's.
+ */
+struct rm_alloc {
+    uint32_t client, parent, object, class;
+    uint64_t params, rights;
+    uint32_t params_size, flags, status, reserved;
+};
+
+struct rm_free {
+    uint32_t client, parent, object, status;
+};
+
+#define RM_ALLOC              _IOC(_IOC_READ | _IOC_WRITE, 'F', 0x2b, sizeof(struct rm_alloc))
+#define RM_FREE               _IOC(_IOC_READ | _IOC_WRITE, 'F', 0x29, sizeof(struct rm_free))
+#define RM_REGISTER_FD        _IOC(_IOC_READ | _IOC_WRITE, 'F', 201, sizeof(int))
+#define ROOT_CLASS            0x41u
+#define DEVICE_CLASS          0x80u
+#define SUBDEVICE_CLASS       0x2080u
+#define MEMORY_CLASS          0x40u
+#define CHILD_HELD            (64 * MIB)
+#define MEMORY_PARAMS_BYTES   128
+#define MEMORY_PARAMS_SIZE_AT 64
+#define GROUP_CLASS           0xa06cu
+#define GROUP_PARAMS_BYTES    20
+#define FIRST_HANDLE          0x5c000001u
+
+static int rm_fd;
+static atomic_int round_count;
+static __thread bool is_calling;
+
+static void call_rm(unsigned long request, void *argument, const uint32_t *status, const char *what)
+{
+    int rc;
+
+    is_calling = true;
+    rc = ioctl(rm_fd, request, argument);
+    is_calling = false;
+    must(rc < 0 ? errno : (int)*status, what);
+}
+
+static uint32_t rm_alloc(uint32_t client, uint32_t parent, uint32_t object, uint32_t class)
+{
+    union {
+        uint32_t words[MEMORY_PARAMS_BYTES / sizeof(uint32_t)];
+        uint64_t longs[MEMORY_PARAMS_BYTES / sizeof(uint64_t)];
+    } params = {{0}}; /* of a group: engine 0, as all else */
+    struct rm_alloc alloc = {.client = client, .parent = parent, .object = object, .class = class};
+
+    if (class == MEMORY_CLASS)
+        params.longs[MEMORY_PARAMS_SIZE_AT / sizeof(uint64_t)] = CHILD_HELD;
+    if (class == GROUP_CLASS || class == MEMORY_CLASS) {
+        alloc.params = (uintptr_t)&params;
+        alloc.params_size = class == GROUP_CLASS ? GROUP_PARAMS_BYTES : MEMORY_PARAMS_BYTES;
+    }
+    call_rm(RM_ALLOC, &alloc, &alloc.status, "an object");
+    return alloc.object;
+}
+
+static uint32_t rm_alloc_device(uint32_t *ret_client)
+{
+    uint32_t client = rm_alloc(0, 0, 0, ROOT_CLASS);
+
+    *ret_client = client;
+    return rm_alloc(client, client, FIRST_HANDLE, DEVICE_CLASS);
+}
+
+static void rm_free(uint32_t client, uint32_t parent, uint32_t object)
+{
+    struct rm_free end = {.client = client, .parent = parent, .object = object};
+
+    call_rm(RM_FREE, &end, &end.status, "an object's end");
+}
+
+typedef int open_function(const char *path, int flags, ...);
+
+/* As if they had come from another process: nobody who stands in front of open() sees them. */
+static void open_rm(bool is_unseen)
+{
+    void *simulator = dlopen("libvgpu_sim.so", RTLD_NOW | RTLD_NOLOAD);
+    void *found = is_unseen && simulator ? dlsym(simulator, "open") : NULL;
+    open_function *open_it = open;
+    int gpu_fd;
+
+    if (found)
+        memcpy(&open_it, &found, sizeof(open_it));
+    gpu_fd = open_it("/dev/nvidia0", O_RDWR | O_CLOEXEC);
+    rm_fd = open_it("/dev/nvidiactl", O_RDWR | O_CLOEXEC);
+    must(rm_fd < 0 || ioctl(gpu_fd, RM_REGISTER_FD, &rm_fd) < 0, "the driver's files");
+}
+
+/* A thread that was cancelled in a call, where there is no cancellation point. */
+static void complain(void *context)
+{
+    if (is_calling) {
+        fprintf(stderr, "guest: cancelled within a call\n");
+        _exit(3);
+    }
+}
+
+/* Groups come and go, of which a supervisor is told. */
+static void *call_for_ever(void *context)
+{
+    uint32_t client, device;
+
+    pthread_cleanup_push(complain, NULL);
+    device = rm_alloc_device(&client);
+    (void)rm_alloc(client, device, FIRST_HANDLE + 1, SUBDEVICE_CLASS);
+    for (;;) {
+        rm_free(client, device, rm_alloc(client, device, FIRST_HANDLE + 2, GROUP_CLASS));
+        (void)atomic_fetch_add(&round_count, 1);
+        pthread_testcancel();
+    }
+    pthread_cleanup_pop(0);
+    return context;
+}
+
+/* The process's first calls of all, by a thread whose cancellation waits for a point. */
+static void *call_first(void *context)
+{
+    uint32_t client, device;
+
+    pthread_cleanup_push(complain, NULL);
+    must(pthread_cancel(pthread_self()), "cancel");
+    device = rm_alloc_device(&client);
+    (void)rm_alloc(client, device, FIRST_HANDLE + 1, SUBDEVICE_CLASS);
+    rm_free(client, device, rm_alloc(client, device, FIRST_HANDLE + 2, GROUP_CLASS));
+    rm_free(client, client, client);
+    atomic_store(&round_count, 1);
+    pthread_testcancel();
+    pthread_cleanup_pop(0);
+    return context;
+}
+
+static _Noreturn void run_cancel(void)
+{
+    pthread_t thread;
+    void *result;
+
+    open_rm(true);
+    must(pthread_create(&thread, NULL, call_first, NULL), "thread");
+    must(pthread_join(thread, &result), "join");
+    must(result != PTHREAD_CANCELED || !atomic_load(&round_count), "the first calls");
+    driver_start(0);
+    take();
+    for (int i = 0; i < CANCELLED; i++) {
+        int wanted = atomic_load(&round_count) + 2;
+
+        must(pthread_create(&thread, NULL, call_for_ever, NULL), "thread");
+        while (atomic_load(&round_count) < wanted)
+            (void)sched_yield();
+        for (int spin = 0; spin < i * 1000; spin++)
+            (void)atomic_load(&round_count); /* anywhere in a round */
+        must(pthread_cancel(thread), "cancel");
+        must(pthread_join(thread, &result), "join");
+        must(result != PTHREAD_CANCELED, "the thread's end");
+    }
+    try_memory("after threads were cancelled");
+    puts("ready");
+    (void)fflush(stdout);
+    for (;;)
+        pause();
+}
+
+/* --- a child whose first handler is another library's ---------------------------------------- */
+
+static int run_early(const char *path)
+{
+    uint32_t client, device;
+    pid_t child;
+
+    open_rm(false);
+    device = rm_alloc_device(&client);
+    child = fork();
+    if (child)
+        return child < 0 || waitpid(child, NULL, 0) != child;
+    (void)rm_alloc(client, device, FIRST_HANDLE + 3, MEMORY_CLASS);
+    stay(path);
+}
+
 int main(int argc, char **argv)
 {
     const char *mode = argc > 1 ? argv[1] : "";
@@ -271,12 +461,17 @@ int main(int argc, char **argv)
         run_children();
     if (strcmp(mode, "steal") == 0)
         run_steal();
+    if (strcmp(mode, "cancel") == 0)
+        run_cancel();
+    if (strcmp(mode, "early") == 0 && argc == 3)
+        return run_early(argv[2]);
     if (strcmp(mode, "exec") == 0 && argc > 2) {
         driver_start(0);
         take();
         (void)execv(argv[2], argv + 2);
         return 3;
     }
-    fprintf(stderr, "usage: processes daemon|inherit FILE | children | steal | exec COMMAND...\n");
+    fprintf(stderr, "usage: processes daemon|inherit|early FILE | children | steal | cancel |\n"
+                    "       processes exec COMMAND...\n");
     return 2;
 }
