@@ -1,6 +1,7 @@
 #include "cuda-limiter/descriptors.h"
 
 #include "utils/atomics.h"
+#include "utils/attr.h"
 
 #include <stddef.h>
 #include <sys/mman.h>
@@ -12,18 +13,21 @@
 #define CHUNKS    (DESCRIPTORS_MAX / CHUNK_FDS)
 
 /*
- * Chunks appear once and stay. All words are relaxed: they say what a number is and guard nothing
- * else.
+ * Chunks appear once and stay; the first is always there, so that the way of a call to the driver
+ * needs no pointer to it. All words are relaxed: they say what a number is and guard nothing else.
  */
 static struct {
-    _Atomic(_Atomic uint64_t *) chunks[CHUNKS];
+    _Atomic uint64_t first[CHUNK_FDS];
+    _Atomic(_Atomic uint64_t *) others[CHUNKS]; /* by number, but for 0 */
     _Atomic uint64_t last_file_id;
 } state;
 
-static _Atomic uint64_t *get_chunk(unsigned int number)
+static inline _Atomic uint64_t *get_chunk(unsigned int number)
 {
+    if (LIKELY(number == 0))
+        return state.first;
     /* Pairs with the exchange in make_chunk(): the memory is there. */
-    return load_acquire(&state.chunks[number]);
+    return load_acquire(&state.others[number]);
 }
 
 static _Atomic uint64_t *make_chunk(unsigned int number)
@@ -38,13 +42,13 @@ static _Atomic uint64_t *make_chunk(unsigned int number)
     if (memory == MAP_FAILED)
         return NULL;
     /* Ordered: whoever loads the pointer sees zeroes behind it. */
-    if (cas_ordered(&state.chunks[number], &none, (_Atomic uint64_t *)memory))
+    if (cas_ordered(&state.others[number], &none, (_Atomic uint64_t *)memory))
         return memory;
     (void)munmap(memory, CHUNK_FDS * sizeof(*chunk)); /* another thread was first */
     return none;
 }
 
-uint64_t descriptors_get(int fd)
+HOT uint64_t descriptors_get(int fd)
 {
     const _Atomic uint64_t *chunk;
 

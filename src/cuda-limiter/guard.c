@@ -333,22 +333,30 @@ void guard_want(void)
         store_relaxed(&guard.is_wanted, true);
 }
 
-void guard_start_if_wanted(void)
+static COLD void start_once(void)
 {
     bool is_wanted = true;
+    int saved = errno, state;
 
-    if (!load_relaxed(&guard.is_wanted))
-        return;
     /* Of several threads one starts it. */
     if (!cas_ordered(&guard.is_wanted, &is_wanted, false))
         return;
+    state = guest_hold_cancel();
     if (start())
         store_relaxed(&guard.is_running, true);
     else
         guard.has_failed = true; /* never armed, so nobody disables anything */
+    guest_restore_cancel(state);
+    errno = saved;
 }
 
-bool guard_is_running(void)
+HOT void guard_start_if_wanted(void)
+{
+    if (!LIKELY(!load_relaxed(&guard.is_wanted)))
+        start_once();
+}
+
+HOT bool guard_is_running(void)
 {
     return load_relaxed(&guard.is_running);
 }

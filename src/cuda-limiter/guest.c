@@ -1,6 +1,7 @@
 #include "cuda-limiter/guest.h"
 
 #include "cuda-limiter/guard.h"
+#include "cuda-limiter/hot.h"
 #include "cuda-limiter/quota.h"
 #include "cuda-limiter/teller.h"
 #include "cuda-limiter/tether.h"
@@ -8,9 +9,11 @@
 #include "utils/atomics.h"
 #include "utils/clock.h"
 #include "utils/env.h"
+#include "utils/mutex.h"
 #include "utils/str.h"
 #include "utils/version_note.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <string.h>
@@ -28,52 +31,57 @@ VERSION_NOTE(VGPU_VERSION);
 int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void), /* NOLINT */
                       void *handle) __attribute__((weak));
 
-/*
- * What is true of this process alone, in a page of its own that the kernel clears in a child which
- * has a copy of our memory, however it was made. Not cleared and not our pid: a child that shares
- * our memory.
- */
-struct page {
-    _Atomic pid_t pid;
-    _Atomic bool has_contacted;
-};
-
 static struct {
-    _Atomic(struct page *) page;
     bool is_active, starts_closed;
-    _Atomic bool is_locked; /* for a child that cannot ask the lock; relaxed */
-    pthread_mutex_t lock, contact_lock;
+    struct mutex lock;
+    pthread_mutex_t contact_lock;
     char control_path[108]; /* as long as a socket's address may be */
-} guest = {.lock = PTHREAD_MUTEX_INITIALIZER, .contact_lock = PTHREAD_MUTEX_INITIALIZER};
+} guest = {.contact_lock = PTHREAD_MUTEX_INITIALIZER};
 
-/* This thread holds the lock: what comes now comes from a signal handler. */
-static __thread bool is_holding;
-static __thread int cancel_state;
+HOT void guest_lock_briefly(void)
+{
+    hot_thread.is_holding = true;
+    mutex_lock(&guest.lock);
+}
 
-void guest_lock(void)
+HOT void guest_unlock_briefly(void)
+{
+    mutex_unlock(&guest.lock);
+    hot_thread.is_holding = false;
+}
+
+int guest_hold_cancel(void)
 {
     int state = 0;
 
     (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state); /* cannot fail for this value */
-    is_holding = true;
-    (void)pthread_mutex_lock(&guest.lock); /* cannot fail: of the plain kind, and not ours yet */
-    store_relaxed(&guest.is_locked, true);
-    cancel_state = state;
+    return state;
+}
+
+void guest_restore_cancel(int state)
+{
+    (void)pthread_setcancelstate(state, NULL); /* a value it had before */
+}
+
+void guest_lock(void)
+{
+    int state = guest_hold_cancel();
+
+    guest_lock_briefly();
+    hot_thread.cancel_state = state;
 }
 
 void guest_unlock(void)
 {
-    int state = cancel_state;
+    int state = hot_thread.cancel_state;
 
-    store_relaxed(&guest.is_locked, false);
-    (void)pthread_mutex_unlock(&guest.lock); /* ours */
-    is_holding = false;
-    (void)pthread_setcancelstate(state, NULL); /* a value it had before */
+    guest_unlock_briefly();
+    guest_restore_cancel(state);
 }
 
 bool guest_is_holding(void)
 {
-    return is_holding;
+    return hot_thread.is_holding;
 }
 
 /* --- children --------------------------------------------------------------------------------- */
@@ -81,24 +89,27 @@ bool guest_is_holding(void)
 static void before_fork(void)
 {
     /* A handler that forks while its thread holds the lock: the child begins with nothing known. */
-    if (!is_holding)
-        (void)pthread_mutex_lock(&guest.lock);
+    if (hot_thread.is_holding)
+        return;
+    mutex_lock(&guest.lock);
+    hot_thread.is_forking = true;
 }
 
 static void after_fork(void)
 {
-    if (!is_holding)
-        (void)pthread_mutex_unlock(&guest.lock);
+    if (!hot_thread.is_forking)
+        return;
+    hot_thread.is_forking = false;
+    mutex_unlock(&guest.lock);
 }
 
 static void begin_as_child(bool is_consistent)
 {
     /* Made long ago, by this very thread's ancestor. */
-    struct page *page = load_acquire(&guest.page);
+    struct hot_page *page = load_acquire(&hot.page);
 
-    guest.lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+    guest.lock = (struct mutex){0};
     guest.contact_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
-    store_relaxed(&guest.is_locked, false);
     store_relaxed(&page->has_contacted, false);
     guard_forget();
     tether_forget();
@@ -110,17 +121,22 @@ static void begin_as_child(bool is_consistent)
 
 static void after_fork_in_child(void)
 {
-    if (load_acquire(&guest.page)) /* as above */
-        begin_as_child(!is_holding);
-    else
-        guest.lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+    const struct hot_page *page = load_acquire(&hot.page); /* as above */
+    bool is_consistent = hot_thread.is_forking;
+
+    hot_thread.is_forking = false;
+    /* Another library's handler may have come before, and made a call. */
+    if (page && load_relaxed(&page->pid) != getpid())
+        begin_as_child(is_consistent);
+    else if (!page)
+        guest.lock = (struct mutex){0};
 }
 
 /* Where the driver is first met: a process that never meets it has no page and asks for no pid. */
 static bool make_page(void)
 {
-    struct page *none = NULL;
-    struct page *page =
+    struct hot_page *none = NULL;
+    struct hot_page *page =
         mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     if (page == MAP_FAILED)
@@ -129,28 +145,39 @@ static bool make_page(void)
     (void)madvise(page, PAGE_BYTES, MADVISE_WIPEONFORK);
     store_relaxed(&page->pid, getpid());
     /* Ordered: whoever sees the page sees the pid in it. */
-    if (!cas_ordered(&guest.page, &none, page))
+    if (!cas_ordered(&hot.page, &none, page))
         (void)munmap(page, PAGE_BYTES); /* another thread was first */
     return true;
 }
 
-/* The pid that this memory was last used under, ours where it cannot be another's; 0: not now. */
-static pid_t enter(void)
+/* With the page as it is for a process that is new to us; errno is a program's. */
+static COLD pid_t begin_anew(const struct hot_page *page)
 {
-    const struct page *page;
+    int saved = errno;
+
+    /*
+     * Made by a bare clone(), where who held the lock then is not known and is not here, or by
+     * fork(), in a handler that came before ours.
+     */
+    if (page)
+        begin_as_child(hot_thread.is_forking || !mutex_is_held(&guest.lock));
+    else if (make_page())
+        page = load_acquire(&hot.page); /* as above */
+    errno = saved;
+    return page ? load_relaxed(&page->pid) : 0;
+}
+
+/* The pid that this memory was last used under, ours where it cannot be another's; 0: not now. */
+static HOT pid_t enter(void)
+{
+    const struct hot_page *page;
     pid_t pid;
 
-    if (is_holding)
+    if (hot_thread.is_holding)
         return 0;
-    page = load_acquire(&guest.page); /* pairs with make_page() */
-    if (!page)
-        return make_page() ? getpid() : 0;
-    pid = load_relaxed(&page->pid);
-    if (pid)
-        return pid;
-    /* Made by a bare clone(): who held the lock then is not known, and is not here. */
-    begin_as_child(!load_relaxed(&guest.is_locked));
-    return load_relaxed(&page->pid);
+    page = load_acquire(&hot.page); /* pairs with make_page() */
+    pid = page ? load_relaxed(&page->pid) : 0;
+    return LIKELY(pid) ? pid : begin_anew(page);
 }
 
 bool guest_enter(void)
@@ -160,7 +187,7 @@ bool guest_enter(void)
     return pid && pid == getpid();
 }
 
-bool guest_enter_call(void)
+HOT bool guest_enter_call(void)
 {
     return enter() != 0;
 }
@@ -189,21 +216,16 @@ static void wait_for_region(uint64_t end_ns)
     }
 }
 
-HOT bool guest_is_ready(void)
-{
-    const struct page *page = load_acquire(&guest.page); /* pairs with make_page() */
-
-    return page && load_acquire(&page->has_contacted); /* pairs with guest_contact() */
-}
-
 void guest_contact(void)
 {
-    struct page *page;
+    struct hot_page *page;
+    int state;
 
     if (guest_is_ready())
         return;
-    page = load_acquire(&guest.page);              /* there: whoever calls has entered */
-    (void)pthread_mutex_lock(&guest.contact_lock); /* cannot fail, as in guest_lock() */
+    page = load_acquire(&hot.page); /* there: whoever calls has entered */
+    state = guest_hold_cancel();    /* it waits, on the way of calls that are no such points */
+    (void)pthread_mutex_lock(&guest.contact_lock); /* of the plain kind, not ours yet: no error */
     if (!load_relaxed(&page->has_contacted)) {
         transport_start();
         wait_for_region(clock_now_ns() + CONTACT_NS);
@@ -211,11 +233,12 @@ void guest_contact(void)
         store_release(&page->has_contacted, true);
     }
     (void)pthread_mutex_unlock(&guest.contact_lock);
+    guest_restore_cancel(state);
 }
 
 /* --- start ------------------------------------------------------------------------------------ */
 
-bool guest_is_active(void)
+HOT bool guest_is_active(void)
 {
     return guest.is_active;
 }

@@ -15,6 +15,7 @@
  * charged to its parent, and has a first contact of its own. A child of vfork() shares our memory
  * but not our descriptors: what it does to those is passed through.
  */
+#include "cuda-limiter/hot.h"
 #include "utils/attr.h"
 
 #include <stdbool.h>
@@ -32,7 +33,12 @@ bool guest_starts_closed(void);
  * Whether this very process has had its first contact: all that a call needs is there. False in a
  * child until it has had its own. One look, for the way of every call.
  */
-bool guest_is_ready(void);
+static inline bool guest_is_ready(void)
+{
+    const struct hot_page *page = load_acquire(&hot.page); /* pairs with guest.c's make_page() */
+
+    return page && load_acquire(&page->has_contacted); /* pairs with guest_contact() */
+}
 
 /* This thread holds the lock: it is in a signal handler that interrupted what did. */
 bool guest_is_holding(void);
@@ -55,3 +61,14 @@ void guest_contact(void);
 /* Held for a few system calls that do not block; the thread cannot be cancelled meanwhile. */
 void guest_lock(void);
 void guest_unlock(void);
+
+/*
+ * The same lock for what makes no call that is a cancellation point, which spares a call's way two
+ * locked steps of libc's; what does, turns cancellation off for itself and puts it back. A thread
+ * that is cancelled asynchronously in there leaves it locked: ioctl is not safe for that, and the
+ * locks of libcuda around it are not either.
+ */
+void guest_lock_briefly(void);
+void guest_unlock_briefly(void);
+int guest_hold_cancel(void) MUST_CHECK;
+void guest_restore_cancel(int state);

@@ -269,31 +269,54 @@ static uint64_t adopt(int fd, unsigned long request)
     return file_id;
 }
 
-static int judged(int fd, unsigned long request, void *argument)
+/* Of a descriptor that is not known, or in a process that has not had its first contact. */
+static COLD uint64_t prepare(int fd, unsigned long request)
 {
-    int saved = errno, rc;
+    int saved = errno;
     uint64_t file_id = descriptors_get(fd);
 
     if (!file_id)
         file_id = adopt(fd, request);
-    if (!file_id || file_id == DESCRIPTORS_OWN) {
-        errno = saved;
-        return next_get()->ioctl(fd, request, argument);
-    }
-    guest_contact(); /* a forked child may use what it inherited */
-    rc = transport_call(file_id, fd, request, (uint64_t)(uintptr_t)argument);
-    errno = rc < 0 ? -rc : saved;
-    return rc < 0 ? -1 : rc;
+    if (file_id && file_id != DESCRIPTORS_OWN)
+        guest_contact(); /* a forked child may use what it inherited */
+    errno = saved;
+    return file_id;
 }
 
-/* Apart, so that controls do not save the registers that this needs. */
-static __attribute__((noinline)) int carry(int fd, unsigned long request, void *argument)
+/* Apart, so that others do not save the registers that this needs. */
+static HOT __attribute__((noinline)) int carry(int fd, unsigned long request, void *argument)
 {
-    if (!guest_is_active() || (!descriptors_get(fd) && !mediator_is_known(request)) ||
-        !guest_enter_call())
-        return next_get()->ioctl(fd, request, argument);
-    return judged(fd, request, argument);
+    uint64_t file_id = descriptors_get(fd);
+    int rc;
+
+    if (!guest_is_active() || (!file_id && !mediator_is_known(request)) || !guest_enter_call())
+        return next_ioctl()(fd, request, argument);
+    if (!LIKELY(file_id && guest_is_ready()))
+        file_id = prepare(fd, request);
+    if (!file_id || file_id == DESCRIPTORS_OWN)
+        return next_ioctl()(fd, request, argument);
+    rc = transport_call(file_id, fd, request, (uint64_t)(uintptr_t)argument);
+    if (LIKELY(rc >= 0))
+        return rc;
+    errno = -rc;
+    return -1;
 }
+
+/*
+ * Most calls that a program makes on other files: those of managed memory's driver have plain
+ * numbers. What has the resource manager's type is counted, whatever it is.
+ */
+static inline bool is_of_no_meaning(unsigned long request)
+{
+    return _IOC_TYPE(request) != RM_IOCTL_TYPE && !mediator_heeds_number(_IOC_NR(request));
+}
+
+/*
+ * The libc's ioctl, as it is called: with a third argument of a word's size, which all that is
+ * variable is passed like. So defined it has no frame of its own, and what it hands on does not
+ * return through it.
+ */
+int ioctl_of_three(int fd, unsigned long request, void *argument) __asm__("ioctl");
 
 /*
  * Controls go the short way (rm/mediator.h); which file one is made on does not matter to it. The
@@ -301,20 +324,22 @@ static __attribute__((noinline)) int carry(int fd, unsigned long request, void *
  * return from a function that was entered before it as well: hence it is called from here, and all
  * the rest is for the few that mean something.
  */
-EXPORTED HOT int ioctl(int fd, unsigned long request, ...)
+static HOT __attribute__((noinline)) int control(int fd, unsigned long request, void *argument)
 {
-    va_list args;
-    void *argument;
     int rc;
 
-    va_start(args, request);
-    argument = va_arg(args, void *);
-    va_end(args);
-    if (!LIKELY(request == MEDIATOR_CONTROL && guest_is_ready()))
-        return carry(fd, request, argument);
     mediator_count(transport_mediator());
-    rc = next_get()->ioctl(fd, request, argument);
+    rc = next_ioctl()(fd, request, argument);
     if (LIKELY(rc >= 0 && (uintptr_t)argument >= PORT_ADDRESS_MIN) && mediator_heeds(argument))
         transport_note_control(argument);
     return rc;
+}
+
+EXPORTED HOT int ioctl_of_three(int fd, unsigned long request, void *argument)
+{
+    if (LIKELY(request == MEDIATOR_CONTROL && guest_is_ready()))
+        return control(fd, request, argument);
+    if (LIKELY(is_of_no_meaning(request)))
+        return next_ioctl()(fd, request, argument);
+    return carry(fd, request, argument);
 }

@@ -1,5 +1,6 @@
 #include "cuda-limiter/next.h"
 
+#include "cuda-limiter/hot.h"
 #include "utils/atomics.h"
 
 #include <elf.h>
@@ -20,7 +21,7 @@ static const char *const names[] = {
 _Static_assert(sizeof(struct next) == NAMES_COUNT * sizeof(void *), "one pointer a name");
 
 static struct {
-    _Atomic int is_resolved; /* beside the first of them, `ioctl` */
+    _Atomic int is_resolved;
     struct next next;
 } state;
 
@@ -210,9 +211,15 @@ static COLD void resolve(void)
     memcpy(&state.next, found, sizeof(state.next));
     /* Pairs with the acquire of next_get(): whoever sees it sees the pointers. */
     store_release(&state.is_resolved, 1);
+    store_relaxed(&hot.ioctl, state.next.ioctl); /* a function's address and nothing behind it */
 }
 
-HOT const struct next *next_get(void)
+COLD hot_ioctl *next_resolve_ioctl(void)
+{
+    return next_get()->ioctl;
+}
+
+const struct next *next_get(void)
 {
     /* Pairs with the release of resolve(). */
     if (!LIKELY(load_acquire(&state.is_resolved)))

@@ -38,6 +38,17 @@ static int find_slot(uint32_t device_instance)
     return quota.control ? region_find_device(quota.control, device_instance) : -1;
 }
 
+/* The card, where it is one of the region's, else NULL. */
+static inline const struct card *find_card(uint32_t device_instance)
+{
+    /* Pairs with the release of publish_cards(). */
+    const struct card *cards = load_acquire(&quota.cards);
+
+    if (!cards || device_instance >= RM_CARDS_MAX || !cards[device_instance].limit_bytes)
+        return NULL;
+    return &cards[device_instance];
+}
+
 /* Brings our row to what we are charged for: a new ledger knows nothing of it. */
 static void settle(uint32_t slot)
 {
@@ -124,7 +135,7 @@ static int publish_cards(const struct region_control *control, struct ledger *le
                 (struct card){&control->gpus[slot].memory_limit_bytes, ledger, (uint32_t)slot};
     }
     quota.has_first_cards = true;
-    /* Pairs with the acquire of quota_get_memory(): they are filled in. */
+    /* Pairs with the acquire of find_card(): they are filled in. */
     store_release(&quota.cards, cards);
     return 0;
 }
@@ -211,47 +222,53 @@ bool quota_is_allowed(uint32_t device_instance)
     return slot < 0 || quota.control->gpus[slot].is_allowed;
 }
 
-bool quota_reserve(uint32_t device_instance, uint64_t bytes)
+HOT void quota_prefetch(void)
 {
-    int slot = find_slot(device_instance);
+    const struct card *cards = load_relaxed(&quota.cards); /* nothing is decided on */
 
-    if (!quota.control && guest_starts_closed())
+    __builtin_prefetch(&quota.row, 1);
+    __builtin_prefetch(&quota.charged_bytes[0], 1);
+    if (!LIKELY(cards))
+        return;
+    __builtin_prefetch(cards->limit_bytes, 0);
+    if (LIKELY(cards->ledger))
+        ledger_prefetch(cards->ledger, &quota.row, 0);
+}
+
+HOT bool quota_reserve(uint32_t device_instance, uint64_t bytes)
+{
+    const struct card *card = find_card(device_instance);
+
+    /*
+     * Other failures are ours, not the tenant's: it works on, and the count knows of the bytes.
+     */
+    if (LIKELY(card) && ledger_reserve(quota.ledger, &quota.row, card->slot, bytes,
+                                       load_relaxed(card->limit_bytes)) == -ENOMEM)
         return false;
-    if (slot >= 0) {
-        uint64_t limit_bytes = load_relaxed(&quota.control->gpus[slot].memory_limit_bytes);
-
-        /*
-         * Other failures are ours, not the tenant's: it works on, and the count knows of the bytes.
-         */
-        if (ledger_reserve(quota.ledger, &quota.row, (uint32_t)slot, bytes, limit_bytes) == -ENOMEM)
-            return false;
-    }
+    if (!card && !quota.control && guest_starts_closed())
+        return false;
     if (device_instance < RM_CARDS_MAX)
         quota.charged_bytes[device_instance] += bytes;
     return true;
 }
 
-void quota_release(uint32_t device_instance, uint64_t bytes)
+HOT void quota_release(uint32_t device_instance, uint64_t bytes)
 {
-    int slot = find_slot(device_instance);
+    const struct card *card = find_card(device_instance);
 
     /* Fails where the row is not ours any more: then it holds nothing of ours either. */
-    if (slot >= 0)
-        (void)!ledger_release(quota.ledger, &quota.row, (uint32_t)slot, bytes);
+    if (card)
+        (void)!ledger_release(quota.ledger, &quota.row, card->slot, bytes);
     if (device_instance < RM_CARDS_MAX && quota.charged_bytes[device_instance] >= bytes)
         quota.charged_bytes[device_instance] -= bytes;
 }
 
 HOT void quota_get_memory(uint32_t device_instance, struct port_memory *ret_memory)
 {
-    /* Pairs with the release of publish_cards(). */
-    const struct card *card = load_acquire(&quota.cards);
+    const struct card *card = find_card(device_instance);
 
     *ret_memory = (struct port_memory){.limit_bytes = REGION_NO_LIMIT};
-    if (!card || device_instance >= RM_CARDS_MAX)
-        return;
-    card += device_instance;
-    if (!card->limit_bytes)
+    if (!card)
         return;
     ret_memory->limit_bytes = load_relaxed(card->limit_bytes);
     ret_memory->used_bytes = ledger_used(card->ledger, card->slot);

@@ -29,6 +29,9 @@ enum region_on_loss quota_on_loss(void);
 bool quota_get_fds(int ret_fds[2]);
 
 bool quota_is_allowed(uint32_t device_instance);
+/* Asks for the cache lines that the next two will need, of the first card. */
+void quota_prefetch(void);
+
 bool quota_reserve(uint32_t device_instance, uint64_t bytes);
 void quota_release(uint32_t device_instance, uint64_t bytes);
 /* Any thread, at any time; limit and use are of one and the same region. */

@@ -3,6 +3,7 @@
 #include "abi/rm.h"
 #include "cuda-limiter/guard.h"
 #include "cuda-limiter/guest.h"
+#include "cuda-limiter/hot.h"
 #include "cuda-limiter/next.h"
 #include "cuda-limiter/quota.h"
 #include "cuda-limiter/teller.h"
@@ -22,17 +23,28 @@
  * microsecond a call (an H200's machine: 4 of the 57 us of cuMemAlloc and cuMemFree).
  */
 #define STACK_WINDOW_BYTES ((uintptr_t)256 << 10)
-static __thread uintptr_t stack_end;
 
 /*
- * The driver has just read and written this call's memory, so it is there. Before that a bad
- * pointer must become the driver's EFAULT, not our crash.
+ * hot_thread.is_proven: the driver has just read and written this call's memory, so it is there.
+ * Before that a bad pointer must become the driver's EFAULT, not our crash.
  */
-static __thread bool is_proven;
 
 static void *pointer_to(uint64_t address)
 {
     return (void *)(uintptr_t)address; /* NOLINT: the program's own pointer, out of a call */
+}
+
+/*
+ * A few words, in place: libc's copy would be four more cold lines of code, and a page of its own.
+ */
+static inline void copy(void *to, const void *from, size_t size)
+{
+    size_t at = 0;
+
+    for (; at + 16 <= size; at += 16)
+        memcpy((char *)to + at, (const char *)from + at, 16); /* two instructions */
+    for (; at < size; at++)
+        memcpy((char *)to + at, (const char *)from + at, 1);
 }
 
 static uintptr_t here(void)
@@ -47,8 +59,9 @@ static bool is_on_stack(uint64_t address, size_t size)
 {
     uintptr_t from = here();
 
-    return stack_end > from && stack_end - from < STACK_WINDOW_BYTES && address > from &&
-           address < stack_end && size <= stack_end - address;
+    return hot_thread.stack_end > from && hot_thread.stack_end - from < STACK_WINDOW_BYTES &&
+           address > from && address < hot_thread.stack_end &&
+           size <= hot_thread.stack_end - address;
 }
 
 static void note_stack(uint64_t address, size_t size)
@@ -57,12 +70,13 @@ static void note_stack(uint64_t address, size_t size)
 
     if (address <= from || end - from >= STACK_WINDOW_BYTES)
         return;
-    if (stack_end <= from || stack_end - from >= STACK_WINDOW_BYTES || end > stack_end)
-        stack_end = end;
+    if (hot_thread.stack_end <= from || hot_thread.stack_end - from >= STACK_WINDOW_BYTES ||
+        end > hot_thread.stack_end)
+        hot_thread.stack_end = end;
 }
 
 /* Copies through the kernel, which says EFAULT where we would crash. */
-static int copy_checked(uint64_t address, void *ours, size_t size, bool is_write)
+static COLD int copy_through_kernel(uint64_t address, void *ours, size_t size, bool is_write)
 {
     struct iovec local = {.iov_base = ours, .iov_len = size};
     struct iovec remote = {.iov_base = pointer_to(address), .iov_len = size};
@@ -83,13 +97,21 @@ static int copy_checked(uint64_t address, void *ours, size_t size, bool is_write
     return 0;
 }
 
-static int read_memory(void *context, uint64_t address, void *to, size_t size)
+static COLD int copy_checked(uint64_t address, void *ours, size_t size, bool is_write)
+{
+    int saved = errno, rc = copy_through_kernel(address, ours, size, is_write);
+
+    errno = saved;
+    return rc;
+}
+
+static HOT int read_memory(void *context, uint64_t address, void *to, size_t size)
 {
     if (address < PORT_ADDRESS_MIN)
         return -EFAULT;
-    if (!is_proven && !is_on_stack(address, size))
+    if (!hot_thread.is_proven && !is_on_stack(address, size))
         return copy_checked(address, to, size, false);
-    memcpy(to, pointer_to(address), size);
+    copy(to, pointer_to(address), size);
     return 0;
 }
 
@@ -99,7 +121,7 @@ static int write_memory(void *context, uint64_t address, const void *from, size_
 
     if (address < PORT_ADDRESS_MIN)
         return -EFAULT;
-    if (is_proven) {
+    if (hot_thread.is_proven) {
         memcpy(pointer_to(address), from, size);
         return 0;
     }
@@ -107,27 +129,31 @@ static int write_memory(void *context, uint64_t address, const void *from, size_
     return copy_checked(address, ours, size, true);
 }
 
-static int perform(void *context, const struct port_call *call, struct port_copies *copies)
+static inline void prefetch(void);
+static HOT int perform(void *context, const struct port_call *call, struct port_copies *copies)
 {
-    int rc = next_get()->ioctl(call->fd, call->request, pointer_to(call->argument));
+    int rc = next_ioctl()(call->fd, call->request, pointer_to(call->argument));
 
+    prefetch();
     if (rc < 0)
         return -errno;
-    is_proven = true;
+    hot_thread.is_proven = true;
     if (copies->args_size)
-        memcpy(copies->args, pointer_to(copies->args_address), copies->args_size);
+        copy(copies->args, pointer_to(copies->args_address), copies->args_size);
     if (copies->params_size)
-        memcpy(copies->params, pointer_to(copies->params_address), copies->params_size);
+        copy(copies->params, pointer_to(copies->params_address), copies->params_size);
     return rc;
 }
 
-static void free_object(void *context, const struct port_call *call, uint32_t client,
-                        uint32_t object)
+static COLD void free_object(void *context, const struct port_call *call, uint32_t client,
+                             uint32_t object)
 {
     struct rm_free args = {.client = client, .parent = client, .object = object};
+    int saved = errno;
 
     /* Where even that fails the memory stays the tenant's until it ends. */
-    (void)next_get()->ioctl(call->fd, RM_REQUEST(RM_NR_FREE, sizeof(args)), &args);
+    (void)next_ioctl()(call->fd, RM_REQUEST(RM_NR_FREE, sizeof(args)), &args);
+    errno = saved;
 }
 
 static bool is_allowed(void *context, uint32_t device_instance)
@@ -140,15 +166,24 @@ static bool is_allowed(void *context, uint32_t device_instance)
     return answer;
 }
 
-static bool reserve(void *context, uint32_t device_instance, uint64_t bytes)
+static COLD void poll_tether(void)
+{
+    int saved = errno, state = guest_hold_cancel();
+
+    tether_poll(clock_now_ns());
+    guest_restore_cancel(state);
+    errno = saved;
+}
+
+static HOT bool reserve(void *context, uint32_t device_instance, uint64_t bytes)
 {
     /* Where a guard runs it looks after the connection. */
-    if (!guard_is_running())
-        tether_poll(clock_now_ns());
+    if (!LIKELY(guard_is_running()))
+        poll_tether();
     return quota_reserve(device_instance, bytes);
 }
 
-static void release(void *context, uint32_t device_instance, uint64_t bytes)
+static HOT void release(void *context, uint32_t device_instance, uint64_t bytes)
 {
     quota_release(device_instance, bytes);
 }
@@ -160,17 +195,21 @@ static HOT void get_memory(void *context, uint32_t device_instance, struct port_
 
 static void tell(void *context, const struct port_event *event)
 {
+    int saved = errno, state = guest_hold_cancel();
+
     teller_tell(event);
+    guest_restore_cancel(state);
+    errno = saved;
 }
 
-static void lock(void *context)
+static HOT void lock(void *context)
 {
-    guest_lock();
+    guest_lock_briefly();
 }
 
-static void unlock(void *context)
+static HOT void unlock(void *context)
 {
-    guest_unlock();
+    guest_unlock_briefly();
 }
 
 static const struct port port = {
@@ -188,39 +227,46 @@ static const struct port port = {
     .unlock = unlock,
 };
 
-static struct {
-    struct mediator mediator;
-    bool is_started;
-} transport;
+static bool is_started;
 
-HOT struct mediator *transport_mediator(void)
+static inline void prefetch(void)
 {
-    return &transport.mediator;
+    quota_prefetch();
+    registry_prefetch(&hot.mediator.registry);
 }
 
 void transport_start(void)
 {
-    if (transport.is_started)
+    if (is_started)
         return;
-    mediator_init(&transport.mediator, &port);
-    transport.is_started = true;
+    mediator_init(&hot.mediator, &port);
+    is_started = true;
 }
 
-int transport_call(uint64_t file_id, int fd, unsigned long request, uint64_t argument)
+static COLD void tell_refusals(void)
+{
+    int saved = errno;
+
+    guest_lock();
+    teller_send_counters_when_due(clock_now_ns());
+    guest_unlock();
+    errno = saved;
+}
+
+HOT int transport_call(uint64_t file_id, int fd, unsigned long request, uint64_t argument)
 {
     struct port_call call = {
         .file_id = file_id, .fd = fd, .request = request, .argument = argument};
-    uint64_t refusals = load_relaxed(&transport.mediator.refusals);
+    uint64_t refusals = load_relaxed(&hot.mediator.refusals);
     int rc;
 
-    is_proven = false;
-    rc = mediator_call(&transport.mediator, &call);
+    hot_thread.is_proven = false;
+    if (_IOC_NR(request) != RM_NR_FREE)
+        prefetch(); /* a free needs it only when the driver has done it */
+    rc = mediator_call(&hot.mediator, &call);
     guard_start_if_wanted();
-    if (load_relaxed(&transport.mediator.refusals) != refusals) {
-        guest_lock();
-        teller_send_counters_when_due(clock_now_ns());
-        guest_unlock();
-    }
+    if (!LIKELY(load_relaxed(&hot.mediator.refusals) == refusals))
+        tell_refusals();
     return rc;
 }
 
@@ -230,7 +276,7 @@ static COLD void note_with_lock(const struct rm_control *control)
 
     if (guest_is_holding())
         return; /* and could not take it */
-    mediator_note_control(&transport.mediator, control);
+    mediator_note_control(&hot.mediator, control);
     guard_start_if_wanted();
     errno = saved;
 }
@@ -240,13 +286,13 @@ HOT void transport_note_control(const void *argument)
     struct rm_control control;
 
     memcpy(&control, argument, sizeof(control)); /* another thread may write there */
-    if (!LIKELY(mediator_note_at_once(&transport.mediator, &control)))
+    if (!LIKELY(mediator_note_at_once(&hot.mediator, &control)))
         note_with_lock(&control);
 }
 
 void transport_close_file(uint64_t file_id)
 {
-    mediator_close_file(&transport.mediator, file_id);
+    mediator_close_file(&hot.mediator, file_id);
     guest_lock();
     teller_closed(file_id);
     guest_unlock();
@@ -254,14 +300,13 @@ void transport_close_file(uint64_t file_id)
 
 void transport_forget(bool is_consistent)
 {
-    if (!transport.is_started)
+    if (!is_started)
         return;
     if (is_consistent)
-        mediator_begin_as_child(&transport.mediator);
+        mediator_begin_as_child(&hot.mediator);
     else
-        mediator_init(&transport.mediator,
-                      &port); /* what it had is lost to this child, not freed */
-    store_relaxed(&transport.mediator.calls, 0);
-    store_relaxed(&transport.mediator.unparsed, 0);
-    store_relaxed(&transport.mediator.refusals, 0);
+        mediator_init(&hot.mediator, &port); /* what it had is lost to this child, not freed */
+    store_relaxed(&hot.mediator.calls, 0);
+    store_relaxed(&hot.mediator.unparsed, 0);
+    store_relaxed(&hot.mediator.refusals, 0);
 }

@@ -22,6 +22,12 @@
  *    back is marked empty before its words are cleared, so that a second reaper does not count
  *    them.
  *
+ * 6. What an intent is written with is released, not ordered: an ordered store waits for its cache
+ *    line, and four of them were most of a change. They are seen in the order of the program, all
+ *    of begin()'s before the swap of apply(), which is ordered; until they are seen the intent is
+ *    IDLE for others, as it is while its thread is about to begin, or PENDING or DONE, as while it
+ *    is about to end. Whoever reads a stamp has it from a swap that came after its PENDING.
+ *
  * What 23 bits of sequence in a stamp cannot tell apart: a thread that sleeps between settle() and
  * the swap of apply() while its total comes back to the very same pages, intent and sequence, 2^23
  * changes of that one intent later.
@@ -66,7 +72,8 @@ struct ledger_entry {
     _Atomic int32_t pid;
     _Atomic uint32_t is_empty; /* being cleared (5); written by the supervisor */
     _Atomic uint32_t claimed;  /* a bit for each intent that a thread has */
-    uint32_t reserved[9];
+    _Atomic uint32_t used;     /* a bit for each intent that a thread ever had */
+    uint32_t reserved[8];
     struct ledger_intent intents[LEDGER_THREADS_MAX];
 };
 
@@ -167,7 +174,7 @@ static bool is_stamped(uint64_t total, uint32_t id, uint64_t word)
     return (total & ~PAGES_MASK) == make_stamp(id, word >> SEQUENCE_SHIFT);
 }
 
-static void begin(struct change *change, uint64_t difference)
+static HOT void begin(struct change *change, uint64_t difference)
 {
     struct ledger_intent *intent = intent_at(change->ledger, change->id);
     uint64_t total = load_ordered(&change->ledger->totals[change->slot].word);
@@ -176,13 +183,14 @@ static void begin(struct change *change, uint64_t difference)
     if ((total & ~PAGES_MASK) == make_stamp(change->id, sequence)) /* (3) */
         sequence++;
     change->sequence = sequence;
-    store_ordered(&intent->after_pages,
+    /* Pair with the loads of read_intent() and settle(); (6). */
+    store_release(&intent->after_pages,
                   load_ordered(&intent->used_pages[change->slot]) + difference);
-    store_ordered(&intent->word, make_word(PENDING, change->slot, sequence));
+    store_release(&intent->word, make_word(PENDING, change->slot, sequence));
 }
 
 /* Marks the change that wrote `total`; false where another one has been made meanwhile (2). */
-static bool settle(struct ledger *ledger, uint32_t slot, uint64_t total)
+static HOT bool settle(struct ledger *ledger, uint32_t slot, uint64_t total)
 {
     uint32_t id = (uint32_t)(total >> PAGES_BITS & ID_MASK);
     struct ledger_intent *intent = intent_at(ledger, id);
@@ -211,7 +219,7 @@ static int64_t count_after(const struct change *change, uint64_t before)
     return change->kind == GIVE ? -ERANGE : 0;
 }
 
-static int apply(const struct change *change)
+static HOT int apply(const struct change *change)
 {
     _Atomic uint64_t *total = &change->ledger->totals[change->slot].word;
 
@@ -229,17 +237,17 @@ static int apply(const struct change *change)
     return -EBUSY;
 }
 
-static void finish(const struct change *change, bool has_happened)
+static HOT void finish(const struct change *change, bool has_happened)
 {
     struct ledger_intent *intent = intent_at(change->ledger, change->id);
 
     /* A process killed between the two stores has stored what its intent says anyway. */
     if (has_happened)
-        store_ordered(&intent->used_pages[change->slot], load_ordered(&intent->after_pages));
-    store_ordered(&intent->word, make_word(IDLE, change->slot, change->sequence));
+        store_release(&intent->used_pages[change->slot], load_ordered(&intent->after_pages));
+    store_release(&intent->word, make_word(IDLE, change->slot, change->sequence)); /* (6) */
 }
 
-static int make_change(struct change *change)
+static HOT int make_change(struct change *change)
 {
     int rc;
 
@@ -249,7 +257,14 @@ static int make_change(struct change *change)
     return rc;
 }
 
-static int claim(struct ledger_entry *entry, uint32_t *ret_intent)
+/* Before the first change of it: whoever asks what the row holds then looks at it as well. */
+static inline void note_used(struct ledger_entry *entry, uint32_t intent)
+{
+    if (!LIKELY(load_ordered(&entry->used) & 1u << intent))
+        (void)or_ordered(&entry->used, 1u << intent); /* what it was says nothing */
+}
+
+static HOT int claim(struct ledger_entry *entry, uint32_t *ret_intent)
 {
     uint32_t claimed = load_ordered(&entry->claimed);
     uint64_t give_up_ns = 0;
@@ -269,13 +284,14 @@ static int claim(struct ledger_entry *entry, uint32_t *ret_intent)
             (void)sched_yield(); /* never fails on Linux */
             claimed = load_ordered(&entry->claimed);
         } else if (cas_ordered(&entry->claimed, &claimed, claimed | 1u << wanted)) {
+            note_used(entry, wanted);
             *ret_intent = wanted;
             return 0;
         }
     }
 }
 
-static struct ledger_entry *find_entry(struct ledger *ledger, const struct ledger_row *row)
+static HOT struct ledger_entry *find_entry(struct ledger *ledger, const struct ledger_row *row)
 {
     struct ledger_entry *entry;
 
@@ -285,7 +301,7 @@ static struct ledger_entry *find_entry(struct ledger *ledger, const struct ledge
     return load_ordered(&entry->stamp) == row->stamp ? entry : NULL;
 }
 
-static int change_row(const struct ledger_row *row, struct change *change)
+static HOT int change_row(const struct ledger_row *row, struct change *change)
 {
     struct ledger_entry *entry = find_entry(change->ledger, row);
     uint32_t intent = 0;
@@ -302,8 +318,8 @@ static int change_row(const struct ledger_row *row, struct change *change)
     return rc;
 }
 
-int ledger_reserve(struct ledger *ledger, const struct ledger_row *row, uint32_t slot,
-                   uint64_t bytes, uint64_t limit_bytes)
+HOT int ledger_reserve(struct ledger *ledger, const struct ledger_row *row, uint32_t slot,
+                       uint64_t bytes, uint64_t limit_bytes)
 {
     struct change change = {.ledger = ledger,
                             .slot = slot,
@@ -316,6 +332,15 @@ int ledger_reserve(struct ledger *ledger, const struct ledger_row *row, uint32_t
     if (change.limit_pages > PAGES_MASK)
         change.limit_pages = PAGES_MASK;
     return change_row(row, &change);
+}
+
+HOT void ledger_prefetch(struct ledger *ledger, const struct ledger_row *row, uint32_t slot)
+{
+    const struct ledger_entry *entry = &ledger->rows[row->index % LEDGER_ROWS_MAX];
+
+    __builtin_prefetch(&ledger->totals[slot % LEDGER_SLOTS_MAX], 1);
+    __builtin_prefetch(entry, 1);
+    __builtin_prefetch(&entry->intents[0], 1);
 }
 
 /* What one intent stands for in a slot (4); false where it changed under the look. */
@@ -369,19 +394,36 @@ static bool read_row(struct ledger *ledger, uint32_t index, uint32_t slot, uint6
     return is_still;
 }
 
-int ledger_release(struct ledger *ledger, const struct ledger_row *row, uint32_t slot,
-                   uint64_t bytes)
+/*
+ * Whether the row holds that much. What is seen of intents that rest is enough of an answer where
+ * it says so, and a program that makes one call at a time has used one of them, which is one cache
+ * line; where it does not say so, a change may be under way.
+ */
+static bool holds(struct ledger *ledger, const struct ledger_row *row, const struct change *change)
+{
+    const struct ledger_entry *entry = &ledger->rows[row->index];
+    uint32_t used = load_ordered(&entry->used);
+    uint64_t held = 0;
+
+    for (uint32_t i = 0; i < LEDGER_THREADS_MAX && used >> i; i++)
+        held += load_ordered(&entry->intents[i].used_pages[change->slot]);
+    if (LIKELY((int64_t)held >= (int64_t)change->pages))
+        return true;
+    /* Where threads never let the row rest, the caller is believed: the total still bounds it. */
+    return !read_row(ledger, row->index, change->slot, &held) || held >= change->pages;
+}
+
+HOT int ledger_release(struct ledger *ledger, const struct ledger_row *row, uint32_t slot,
+                       uint64_t bytes)
 {
     struct change change = {
         .ledger = ledger, .slot = slot, .pages = bytes / LEDGER_PAGE_BYTES, .kind = GIVE};
-    uint64_t held = 0;
 
     if (slot >= LEDGER_SLOTS_MAX || bytes % LEDGER_PAGE_BYTES)
         return -EINVAL;
     if (!find_entry(ledger, row))
         return -ESTALE;
-    /* Where threads never let the row rest, the caller is believed: the total still bounds it. */
-    if (read_row(ledger, row->index, slot, &held) && held < change.pages)
+    if (!holds(ledger, row, &change))
         return -ERANGE;
     return change_row(row, &change);
 }
@@ -477,6 +519,7 @@ static void clear(struct ledger_entry *entry)
         for (uint32_t slot = 0; slot < LEDGER_SLOTS_MAX; slot++)
             store_relaxed(&entry->intents[i].used_pages[slot], 0);
     store_relaxed(&entry->claimed, 0);
+    store_relaxed(&entry->used, 0);
     store_ordered(&entry->stamp, 0);
 }
 

@@ -72,6 +72,9 @@ bool ledger_get_owner(struct ledger *ledger, uint32_t index, struct ledger_owner
 int ledger_reserve(struct ledger *ledger, const struct ledger_row *row, uint32_t slot,
                    uint64_t bytes, uint64_t limit_bytes) MUST_CHECK;
 
+/* Asks for the cache lines that a change of the row will need, and waits for none. */
+void ledger_prefetch(struct ledger *ledger, const struct ledger_row *row, uint32_t slot);
+
 /* Gives back. As ledger_reserve(); -ERANGE, nothing given back, where the row holds less. */
 int ledger_release(struct ledger *ledger, const struct ledger_row *row, uint32_t slot,
                    uint64_t bytes) MUST_CHECK;

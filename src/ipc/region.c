@@ -67,7 +67,7 @@ void region_write_facts(struct region_gpu *gpu, const struct region_facts *facts
     store_release(&gpu->sequence, sequence + 2);
 }
 
-int region_find_device(const struct region_control *control, uint32_t device_instance)
+HOT int region_find_device(const struct region_control *control, uint32_t device_instance)
 {
     uint32_t count = control->gpu_count < REGION_GPUS_MAX ? control->gpu_count : REGION_GPUS_MAX;
 

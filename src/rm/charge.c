@@ -31,8 +31,10 @@ static uint64_t size_of(const struct charge *charge)
 /* The least that the driver takes for a request; what it really took it writes back. */
 static uint64_t rounded_size(const struct charge *charge)
 {
-    static const uint64_t page_bytes[] = {4096, 4096, 65536, UINT64_C(2) << 20};
-    uint64_t page = page_bytes[RM_MEMORY_PAGE_SIZE(attributes_of(charge))];
+    /* 4 KiB, 4 KiB, 64 KiB, 2 MiB: a byte each, and no table, which would be a cold line. */
+    const uint32_t page_shifts = 21u << 24 | 16u << 16 | 12u << 8 | 12u;
+    uint64_t page =
+        UINT64_C(1) << (page_shifts >> RM_MEMORY_PAGE_SIZE(attributes_of(charge)) * 8 & 0xff);
     uint64_t size = size_of(charge);
 
     return size > CHARGE_BYTES_MAX ? size : (size + page - 1) & ~(page - 1);
@@ -60,17 +62,29 @@ static bool find_device(struct judgement *judgement, const struct charge *charge
     return true;
 }
 
+/* The lock is held. */
 static bool reserve(struct judgement *judgement, uint32_t device_instance, uint64_t bytes)
 {
     const struct port *port = judgement->mediator->port;
-    bool is_reserved = false;
+
+    /* Room for the record is part of what must be there before the driver is asked. */
+    return bytes <= CHARGE_BYTES_MAX && registry_has_room(&judgement->mediator->registry) &&
+           port->reserve(port->context, device_instance, bytes);
+}
+
+enum taken { TAKEN, REFUSED, OF_NOBODY };
+
+/* Finds whose memory it is and takes it, under one lock: each costs on the way to the driver. */
+static enum taken take(struct judgement *judgement, const struct charge *charge, uint64_t bytes,
+                       uint32_t *ret_device_instance)
+{
+    enum taken taken = OF_NOBODY;
 
     judgement_lock(judgement);
-    /* Room for the record is part of what must be there before the driver is asked. */
-    if (bytes <= CHARGE_BYTES_MAX && registry_has_room(&judgement->mediator->registry))
-        is_reserved = port->reserve(port->context, device_instance, bytes);
+    if (find_device(judgement, charge, ret_device_instance))
+        taken = reserve(judgement, *ret_device_instance, bytes) ? TAKEN : REFUSED;
     judgement_unlock(judgement);
-    return is_reserved;
+    return taken;
 }
 
 static void release(struct judgement *judgement, uint32_t device_instance, uint64_t bytes)
@@ -109,8 +123,14 @@ static void record(struct judgement *judgement, const struct charge *charge,
 static bool adjust(struct judgement *judgement, uint32_t device_instance, uint64_t reserved,
                    uint64_t granted)
 {
-    if (granted > reserved)
-        return reserve(judgement, device_instance, granted - reserved);
+    bool is_taken;
+
+    if (granted > reserved) {
+        judgement_lock(judgement);
+        is_taken = reserve(judgement, device_instance, granted - reserved);
+        judgement_unlock(judgement);
+        return is_taken;
+    }
     if (granted < reserved)
         release(judgement, device_instance, reserved - granted);
     return true;
@@ -127,24 +147,22 @@ static int take_back(struct judgement *judgement, const struct charge *charge,
     return judgement_refuse(judgement, RM_NO_MEMORY);
 }
 
-int charge_call(struct judgement *judgement, const struct charge *charge)
+HOT int charge_call(struct judgement *judgement, const struct charge *charge)
 {
     uint32_t device_instance;
     uint64_t reserved, granted;
-    bool is_known;
+    enum taken taken;
     int rc;
 
     if (!may_be_video(charge))
         return judgement_perform(judgement);
-    judgement_lock(judgement);
-    is_known = find_device(judgement, charge, &device_instance);
-    judgement_unlock(judgement);
-    if (!is_known) {
+    reserved = rounded_size(charge);
+    taken = take(judgement, charge, reserved, &device_instance);
+    if (taken == OF_NOBODY) {
         (void)add_relaxed(&judgement->mediator->unparsed, 1);
         return judgement_perform(judgement);
     }
-    reserved = rounded_size(charge);
-    if (!reserve(judgement, device_instance, reserved))
+    if (taken == REFUSED)
         return judgement_refuse(judgement, RM_NO_MEMORY);
     rc = judgement_perform(judgement);
     if (!judgement_is_done(judgement, rc)) {

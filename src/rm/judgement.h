@@ -3,7 +3,10 @@
  * judgement - a call while it is judged: our copies of its arguments, and where in them the words
  * lie that all calls have. For the modules of `rm` alone.
  */
+#include "abi/rm.h"
 #include "rm/mediator.h"
+
+#include <string.h>
 
 /* Enough for the arguments and the parameters of every call that is judged. */
 #define JUDGEMENT_ARGS_MAX   184
@@ -18,9 +21,21 @@ struct judgement {
     _Alignas(8) unsigned char params[JUDGEMENT_PARAMS_MAX];
 };
 
-uint32_t judgement_get_u32(const void *bytes, size_t offset);
-uint64_t judgement_get_u64(const void *bytes, size_t offset);
-void judgement_put_u32(void *bytes, size_t offset, uint32_t value);
+static inline uint32_t judgement_get_u32(const void *bytes, size_t offset)
+{
+    uint32_t value;
+
+    memcpy(&value, (const char *)bytes + offset, sizeof(value));
+    return value;
+}
+
+static inline uint64_t judgement_get_u64(const void *bytes, size_t offset)
+{
+    uint64_t value;
+
+    memcpy(&value, (const char *)bytes + offset, sizeof(value));
+    return value;
+}
 
 /*
  * Copies the arguments (`size` <= JUDGEMENT_ARGS_MAX), or parameters; a negative errno where
@@ -29,10 +44,18 @@ void judgement_put_u32(void *bytes, size_t offset, uint32_t value);
 int judgement_read_args(struct judgement *judgement, uint64_t address, uint32_t size) MUST_CHECK;
 int judgement_read_params(struct judgement *judgement, uint64_t address, uint32_t size) MUST_CHECK;
 
-int judgement_perform(struct judgement *judgement) MUST_CHECK;
+static inline MUST_CHECK int judgement_perform(struct judgement *judgement)
+{
+    const struct port *port = judgement->mediator->port;
+
+    return port->perform(port->context, judgement->call, &judgement->copies);
+}
 
 /* Whether the driver has done what the call asked for. */
-bool judgement_is_done(const struct judgement *judgement, int rc);
+static inline bool judgement_is_done(const struct judgement *judgement, int rc)
+{
+    return rc >= 0 && judgement_get_u32(judgement->args, judgement->status_offset) == RM_OK;
+}
 
 /* Answers with a status in the driver's place. Returns what ioctl should. */
 int judgement_answer(struct judgement *judgement, uint32_t status) MUST_CHECK;
@@ -40,5 +63,12 @@ int judgement_answer(struct judgement *judgement, uint32_t status) MUST_CHECK;
 /* The same for a refusal, which is counted. */
 int judgement_refuse(struct judgement *judgement, uint32_t status) MUST_CHECK;
 
-void judgement_lock(const struct judgement *judgement);
-void judgement_unlock(const struct judgement *judgement);
+static inline void judgement_lock(const struct judgement *judgement)
+{
+    judgement->mediator->port->lock(judgement->mediator->port->context);
+}
+
+static inline void judgement_unlock(const struct judgement *judgement)
+{
+    judgement->mediator->port->unlock(judgement->mediator->port->context);
+}

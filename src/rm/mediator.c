@@ -56,8 +56,8 @@ static void announce_below(struct mediator *mediator, const struct registry_obje
 }
 
 /* The registry's word that an object goes; the lock is held. */
-static void on_gone(void *context, const struct registry_object *object,
-                    const struct registry_object *parent)
+static HOT void on_gone(void *context, const struct registry_object *object,
+                        const struct registry_object *parent)
 {
     struct mediator *mediator = context;
     const struct port *port = mediator->port;
@@ -182,7 +182,7 @@ static int alloc_device(struct judgement *judgement, const struct rm_alloc_32 *a
     return alloc_part(judgement, &part);
 }
 
-static int alloc_memory(struct judgement *judgement, const struct rm_alloc_32 *alloc)
+static HOT int alloc_memory(struct judgement *judgement, const struct rm_alloc_32 *alloc)
 {
     const struct charge charge = {.client = alloc->client,
                                   .parent = alloc->parent,
@@ -213,7 +213,7 @@ static int alloc_scheduled(struct judgement *judgement, const struct rm_alloc_32
     return alloc_part(judgement, &part);
 }
 
-static int judge_alloc(struct judgement *judgement, uint64_t address, uint32_t size)
+static HOT int judge_alloc(struct judgement *judgement, uint64_t address, uint32_t size)
 {
     static const struct part subdevice = {.kind = REGISTRY_SUBDEVICE};
     struct rm_alloc_32 alloc;
@@ -264,8 +264,8 @@ static int judge_alloc_memory(struct judgement *judgement, uint64_t address, uin
     return charge_call(judgement, &charge);
 }
 
-static void remove_object(struct judgement *judgement, uint32_t client, uint32_t object,
-                          uint64_t stamp)
+static HOT void remove_object(struct judgement *judgement, uint32_t client, uint32_t object,
+                              uint64_t stamp)
 {
     judgement_lock(judgement);
     registry_remove(&judgement->mediator->registry, client, object, stamp);
@@ -274,12 +274,7 @@ static void remove_object(struct judgement *judgement, uint32_t client, uint32_t
 
 static uint64_t read_stamp(struct judgement *judgement)
 {
-    uint64_t stamp;
-
-    judgement_lock(judgement);
-    stamp = judgement->mediator->registry.stamp;
-    judgement_unlock(judgement);
-    return stamp;
+    return load_relaxed(&judgement->mediator->registry.stamp);
 }
 
 static int judge_heap_control(struct judgement *judgement, uint64_t address, uint32_t size)
@@ -309,7 +304,7 @@ static int judge_heap_control(struct judgement *judgement, uint64_t address, uin
     return rc;
 }
 
-static int judge_free(struct judgement *judgement, uint64_t address, uint32_t size)
+static HOT int judge_free(struct judgement *judgement, uint64_t address, uint32_t size)
 {
     uint64_t stamp = read_stamp(judgement);
     struct rm_free call;
@@ -411,34 +406,48 @@ static int judge_control(struct judgement *judgement, uint64_t address, uint32_t
 
 /* --- the call -------------------------------------------------------------------------------- */
 
-static const struct rule {
-    uint32_t nr, size;
-    int (*judge)(struct judgement *judgement, uint64_t address, uint32_t size);
-} rules[] = {
-    {RM_NR_CONTROL, sizeof(struct rm_control), judge_control},
-    {RM_NR_ALLOC, sizeof(struct rm_alloc_48), judge_alloc},
-    {RM_NR_ALLOC, sizeof(struct rm_alloc_32), judge_alloc},
-    {RM_NR_FREE, sizeof(struct rm_free), judge_free},
-    {RM_NR_DUP_OBJECT, sizeof(struct rm_dup_object), judge_dup},
-    {RM_NR_ALLOC_MEMORY, sizeof(struct rm_alloc_memory), judge_alloc_memory},
-    {RM_NR_HEAP_CONTROL, RM_HEAP_CONTROL_SIZE, judge_heap_control},
-};
-
-static int judge(struct judgement *judgement, uint32_t nr, uint32_t size, uint64_t address)
+static inline bool has_size(uint32_t nr, uint32_t size)
 {
-    bool is_known = false;
-
-    for (size_t i = 0; i < ARRAY_LENGTH(rules); i++) {
-        if (rules[i].nr != nr)
-            continue;
-        if (rules[i].size == size)
-            return rules[i].judge(judgement, address, size);
-        is_known = true;
+    switch (nr) {
+    case RM_NR_CONTROL:
+        return size == sizeof(struct rm_control);
+    case RM_NR_ALLOC:
+        return size == sizeof(struct rm_alloc_48) || size == sizeof(struct rm_alloc_32);
+    case RM_NR_FREE:
+        return size == sizeof(struct rm_free);
+    case RM_NR_DUP_OBJECT:
+        return size == sizeof(struct rm_dup_object);
+    case RM_NR_ALLOC_MEMORY:
+        return size == sizeof(struct rm_alloc_memory);
+    case RM_NR_HEAP_CONTROL:
+        return size == RM_HEAP_CONTROL_SIZE;
+    default:
+        return false;
     }
-    return is_known ? pass_on_counted(judgement) : pass_on(judgement);
 }
 
-int mediator_call(struct mediator *mediator, const struct port_call *call)
+static HOT int judge(struct judgement *judgement, uint32_t nr, uint32_t size, uint64_t address)
+{
+    if (!LIKELY(has_size(nr, size)))
+        return mediator_heeds_number(nr) && nr != RM_NR_TRANSFER ? pass_on_counted(judgement)
+                                                                 : pass_on(judgement);
+    switch (nr) {
+    case RM_NR_ALLOC:
+        return judge_alloc(judgement, address, size);
+    case RM_NR_FREE:
+        return judge_free(judgement, address, size);
+    case RM_NR_DUP_OBJECT:
+        return judge_dup(judgement, address, size);
+    case RM_NR_ALLOC_MEMORY:
+        return judge_alloc_memory(judgement, address, size);
+    case RM_NR_HEAP_CONTROL:
+        return judge_heap_control(judgement, address, size);
+    default:
+        return judge_control(judgement, address, size);
+    }
+}
+
+HOT int mediator_call(struct mediator *mediator, const struct port_call *call)
 {
     const struct port *port = mediator->port;
     struct judgement judgement;
@@ -511,10 +520,7 @@ bool mediator_is_known(unsigned long request)
 {
     uint32_t nr = _IOC_NR(request), size = _IOC_SIZE(request);
 
-    for (size_t i = 0; i < ARRAY_LENGTH(rules); i++)
-        if (rules[i].nr == nr && rules[i].size == size)
-            return true;
-    return nr == RM_NR_TRANSFER && size == sizeof(struct rm_transfer);
+    return has_size(nr, size) || (nr == RM_NR_TRANSFER && size == sizeof(struct rm_transfer));
 }
 
 size_t mediator_list_channels(struct mediator *mediator, struct mediator_channel *ret_channels,

@@ -74,6 +74,13 @@ void mediator_tell_all(struct mediator *mediator);
  */
 void mediator_begin_as_child(struct mediator *mediator);
 
+/* Whether a call of that number means anything, of whatever size. */
+static inline bool mediator_heeds_number(uint32_t nr)
+{
+    return nr == RM_NR_CONTROL || nr == RM_NR_ALLOC || nr == RM_NR_FREE || nr == RM_NR_DUP_OBJECT ||
+           nr == RM_NR_ALLOC_MEMORY || nr == RM_NR_HEAP_CONTROL || nr == RM_NR_TRANSFER;
+}
+
 /* Whether a request has the number and size of a call that is judged. */
 bool mediator_is_known(unsigned long request);
 

@@ -13,7 +13,7 @@ void recall_put(struct recall *recall, uint32_t client, uint32_t handle, uint32_
         store_relaxed(place_of(recall, key), key << RECALL_BITS | (device_instance + 1));
 }
 
-void recall_drop(struct recall *recall, uint32_t client, uint32_t handle)
+HOT void recall_drop(struct recall *recall, uint32_t client, uint32_t handle)
 {
     uint32_t device_instance;
 

@@ -1,15 +1,21 @@
 #include "rm/registry.h"
 
+#include "utils/atomics.h"
+
+#include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #define BUCKETS_FIRST 1024u
 #define CHUNK_BYTES   (REGISTRY_CHUNK_OBJECTS * sizeof(struct registry_object))
 
-static void *map_zeroes(size_t size)
+/* errno is a program's, on whose way this is. */
+static COLD void *map_zeroes(size_t size)
 {
+    int saved = errno;
     void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
+    errno = saved;
     return memory == MAP_FAILED ? NULL : memory;
 }
 
@@ -35,13 +41,21 @@ void registry_fini(struct registry *registry)
 /* --- storage --------------------------------------------------------------------------------- */
 
 /* References count from 1, so that 0 is none. */
-struct registry_object *registry_at(const struct registry *registry, uint32_t reference)
+HOT struct registry_object *registry_at(const struct registry *registry, uint32_t reference)
 {
     if (!reference)
         return NULL;
     reference--;
     return &registry
                 ->chunks[reference / REGISTRY_CHUNK_OBJECTS][reference % REGISTRY_CHUNK_OBJECTS];
+}
+
+static COLD void unmap(void *memory, size_t size)
+{
+    int saved = errno;
+
+    (void)munmap(memory, size); /* what mmap gave; where that fails, it stays */
+    errno = saved;
 }
 
 static uint32_t bucket_of(const struct registry *registry, uint32_t client, uint32_t handle)
@@ -51,7 +65,7 @@ static uint32_t bucket_of(const struct registry *registry, uint32_t client, uint
     return (uint32_t)(key >> 32) & (registry->bucket_count - 1);
 }
 
-static uint32_t reference_of(const struct registry *registry, uint32_t client, uint32_t handle)
+static HOT uint32_t reference_of(const struct registry *registry, uint32_t client, uint32_t handle)
 {
     uint32_t reference;
 
@@ -68,8 +82,8 @@ static uint32_t reference_of(const struct registry *registry, uint32_t client, u
     return 0;
 }
 
-struct registry_object *registry_find(const struct registry *registry, uint32_t client,
-                                      uint32_t handle)
+HOT struct registry_object *registry_find(const struct registry *registry, uint32_t client,
+                                          uint32_t handle)
 {
     return registry_at(registry, reference_of(registry, client, handle));
 }
@@ -112,11 +126,11 @@ static bool grow_buckets(struct registry *registry)
         }
     }
     if (old)
-        (void)munmap(old, old_count * sizeof(*old));
+        unmap(old, old_count * sizeof(*old));
     return true;
 }
 
-bool registry_has_room(struct registry *registry)
+HOT bool registry_has_room(struct registry *registry)
 {
     struct registry_object *chunk;
 
@@ -136,7 +150,20 @@ bool registry_has_room(struct registry *registry)
     return true;
 }
 
-static uint32_t take_object(struct registry *registry)
+HOT void registry_prefetch(const struct registry *registry)
+{
+    const char *first = (const char *)registry->chunks[0];
+
+    __builtin_prefetch(registry, 1);
+    if (!LIKELY(first))
+        return;
+    __builtin_prefetch(first, 1); /* a program's first objects are its client and its device */
+    __builtin_prefetch(first + 64, 1);
+    __builtin_prefetch(first + 128, 1);
+    __builtin_prefetch(registry_at(registry, registry->free_first), 1);
+}
+
+static HOT uint32_t take_object(struct registry *registry)
 {
     uint32_t reference = registry->free_first;
 
@@ -196,7 +223,7 @@ static void leave_twins(struct registry *registry, uint32_t reference)
     object->bytes = 0;
 }
 
-static void drop_leaf(struct registry *registry, uint32_t reference)
+static HOT void drop_leaf(struct registry *registry, uint32_t reference)
 {
     struct registry_object *object = registry_at(registry, reference);
 
@@ -211,7 +238,7 @@ static void drop_leaf(struct registry *registry, uint32_t reference)
     registry->object_count--;
 }
 
-static void drop_tree(struct registry *registry, uint32_t root)
+static HOT void drop_tree(struct registry *registry, uint32_t root)
 {
     uint32_t reference = root;
 
@@ -230,8 +257,8 @@ static void drop_tree(struct registry *registry, uint32_t root)
     }
 }
 
-static struct registry_object *add(struct registry *registry, uint32_t client, uint32_t handle,
-                                   uint32_t parent)
+static HOT struct registry_object *add(struct registry *registry, uint32_t client, uint32_t handle,
+                                       uint32_t parent)
 {
     uint32_t reference = take_object(registry);
     struct registry_object *object = registry_at(registry, reference);
@@ -241,7 +268,8 @@ static struct registry_object *add(struct registry *registry, uint32_t client, u
     memset(object, 0, sizeof(*object));
     object->client = client;
     object->handle = handle;
-    object->stamp = ++registry->stamp;
+    object->stamp = load_relaxed(&registry->stamp) + 1;
+    store_relaxed(&registry->stamp, object->stamp);
     object->twin = reference;
     link_in(registry, reference, parent);
     hash_in(registry, reference);
@@ -264,8 +292,8 @@ struct registry_object *registry_add_client(struct registry *registry, uint32_t 
     return object;
 }
 
-struct registry_object *registry_add(struct registry *registry, uint32_t client, uint32_t parent,
-                                     uint32_t handle, enum registry_kind kind)
+HOT struct registry_object *registry_add(struct registry *registry, uint32_t client,
+                                         uint32_t parent, uint32_t handle, enum registry_kind kind)
 {
     uint32_t old = reference_of(registry, client, handle), above;
     const struct registry_object *over;
@@ -327,7 +355,8 @@ uint32_t registry_subdevice_of(const struct registry *registry,
     return 0;
 }
 
-void registry_remove(struct registry *registry, uint32_t client, uint32_t handle, uint64_t stamp)
+HOT void registry_remove(struct registry *registry, uint32_t client, uint32_t handle,
+                         uint64_t stamp)
 {
     uint32_t reference = reference_of(registry, client, handle);
 

@@ -13,6 +13,7 @@
  */
 #include "utils/attr.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -49,14 +50,14 @@ typedef void registry_gone(void *context, const struct registry_object *object,
                            const struct registry_object *parent);
 
 struct registry {
-    struct registry_object *chunks[REGISTRY_CHUNKS_MAX];
-    uint32_t chunk_count, free_first, used_in_last;
     uint32_t *buckets;
     uint32_t bucket_count, object_count;
-    uint32_t clients; /* the first client; siblings by `next` */
-    uint64_t stamp;
+    uint32_t chunk_count, free_first, used_in_last;
+    uint32_t clients;       /* the first client; siblings by `next` */
+    _Atomic uint64_t stamp; /* of the newest object; relaxed: whoever frees one knew of it before */
     registry_gone *gone;
     void *gone_context;
+    struct registry_object *chunks[REGISTRY_CHUNKS_MAX];
 };
 
 /* All zero is an empty registry; this sets who is told of objects that go. */
@@ -64,6 +65,9 @@ void registry_init(struct registry *registry, registry_gone *gone, void *context
 
 /* Forgets everything and returns the memory, telling nobody. */
 void registry_fini(struct registry *registry);
+
+/* Asks for the cache lines that an object's coming or going will need, and waits for none. */
+void registry_prefetch(const struct registry *registry);
 
 /* Room for one more object; false where memory or the bound is exhausted. */
 bool registry_has_room(struct registry *registry) MUST_CHECK;

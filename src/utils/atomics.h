@@ -22,6 +22,7 @@
     atomic_fetch_sub_explicit((object), (value), memory_order_seq_cst)
 #define and_ordered(object, value)                                                                 \
     atomic_fetch_and_explicit((object), (value), memory_order_seq_cst)
+#define or_ordered(object, value) atomic_fetch_or_explicit((object), (value), memory_order_seq_cst)
 #define exchange_ordered(object, value)                                                            \
     atomic_exchange_explicit((object), (value), memory_order_seq_cst)
 #define cas_relaxed(object, expected, desired)                                                     \

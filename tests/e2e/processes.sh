@@ -65,6 +65,21 @@ ok "none of them is left in ps" wait_for 5 has_count 1
 ok "what they allocated is free again" wait_for 5 uses $held $((held + context))
 end a
 
+background_as a vgpu run --name a --memory 2GiB --compute 50% -- "$GUESTS/processes" cancel
+ok "threads that are cancelled in the midst of calls" wait_for 30 grep -q ready "$TMP/a.out"
+is "the program goes on without a word" "$(cat "$TMP/a.err")" ''
+ok "with what its first thread allocated" wait_for 5 uses $held $((held + context))
+end a
+
+# A library that is preloaded behind ours is initialised before it, and so are its handlers for fork called.
+# shellcheck disable=SC2016 # what is there in the tenant
+background_as a vgpu run --name a --memory 2GiB -- sh -c 'LD_PRELOAD=$LD_PRELOAD:$1/early_child.so exec "$1/processes" early "$2"' \
+    - "$GUESTS" "$TMP/early"
+ok "a child whose first handler for fork is another library's" wait_for 10 test -s "$TMP/early"
+ok "knows what it inherited: what it allocates on it is the tenant's" wait_for 5 uses 67108864 67108864
+kill "$(cat "$TMP/early")"
+end a
+
 background_as a vgpu run --name a --memory 2GiB --compute 50% -- "$GUESTS/processes" steal
 ok "a program that takes our descriptors' numbers" wait_for 10 grep -q ready "$TMP/a.out"
 ok "is in its tenant again" wait_for 5 has_count 1
