@@ -9,7 +9,7 @@ on_simulator "$@"
 
 ask="$ROOT/tests/e2e/node_ask.py"
 rounds=$(full 100 10)
-limit=1073741824
+limit=2147483648 # two contexts of 500 MiB, 100 MB, and room
 seed=4711
 random() { # below $1
     seed=$(((seed * 1103515245 + 12345) % 2147483648))
