@@ -227,7 +227,7 @@ void runtime_remove(const struct runtime *runtime, const char *name)
 
     for (size_t i = 0; i < ARRAY_LENGTH(files); i++)
         if (runtime_path(runtime, name, files[i], path, NULL) == 0)
-            (void)unlink(path); /* what is not there need not be removed */
+            file_remove(path);
     if (runtime_path(runtime, name, NULL, path, NULL) == 0)
         (void)rmdir(path);
 }

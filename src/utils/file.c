@@ -2,10 +2,12 @@
 
 #include "utils/str.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -66,6 +68,37 @@ int file_write(const char *path, const void *content, size_t size, struct err *e
         return err_set(err, -rc, "write '%s'", path);
     }
     return 0;
+}
+
+/* As file_write() names it. */
+static bool is_beside(const char *entry, const char *name)
+{
+    size_t length = strlen(name);
+    const char *digits = entry + length + 1;
+
+    if (strncmp(entry, name, length) != 0 || entry[length] != '.')
+        return false;
+    length = strspn(digits, "0123456789");
+    return length && str_equals(digits + length, "~");
+}
+
+void file_remove(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char directory[PATH_MAX];
+    struct dirent *entry;
+    DIR *dir;
+
+    (void)unlink(path);
+    if (!slash || !str_format(directory, sizeof(directory), "%.*s/", (int)(slash - path), path))
+        return;
+    dir = opendir(directory);
+    if (!dir)
+        return;
+    while ((entry = readdir(dir)))
+        if (is_beside(entry->d_name, slash + 1))
+            (void)unlinkat(dirfd(dir), entry->d_name, 0);
+    (void)closedir(dir);
 }
 
 int file_make_own_dir(const char *path, mode_t mode, struct err *err)

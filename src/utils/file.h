@@ -15,6 +15,12 @@ ssize_t file_read(const char *path, char *buffer, size_t size, struct err *err) 
 int file_write(const char *path, const void *content, size_t size, struct err *err) MUST_CHECK;
 
 /*
+ * Removes the file, and what file_write() left beside it where its process was killed in it. A
+ * failure is not told: what is not there need not be removed.
+ */
+void file_remove(const char *path);
+
+/*
  * Makes the directory (not its parents) with this mode unless it is there; refuses one that is a
  * link, is not ours or that others may read or write (-EPERM). What is there keeps its mode.
  */

@@ -1,6 +1,5 @@
 #include "tests/unit/node_world.h"
 
-#include "supervisor/process.h"
 #include "tests/harness.h"
 #include "utils/clock.h"
 #include "utils/str.h"
@@ -13,8 +12,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define PATIENCE_NS (10 * NS_PER_SEC)
-#define LOOK_MS     20
+#define PATIENCE_NS      (10 * NS_PER_SEC)
+#define LOOK_MS          20
+#define SUPERVISORS_MOST 256u
 
 /* What the linker calls instead, and what was there. */
 int __wrap_paths_find(const char *file, char *ret_path, size_t size, struct err *err);
@@ -25,8 +25,16 @@ const struct gpus_card *__wrap_gpus_card(const struct gpus *gpus, uint32_t posit
 const char *__wrap_gpus_driver_version(const struct gpus *gpus);
 int __wrap_tenant_save(const struct tenant *tenant, const char *path, struct err *err);
 int __real_tenant_save(const struct tenant *tenant, const char *path, struct err *err);
+int __wrap_uv_spawn(uv_loop_t *loop, uv_process_t *process, const uv_process_options_t *options);
+int __real_uv_spawn(uv_loop_t *loop, uv_process_t *process, const uv_process_options_t *options);
 
 static struct node_world world;
+
+/* Each that was started, whatever became of it. */
+static struct {
+    pid_t pids[SUPERVISORS_MOST];
+    uint32_t count;
+} supervisors;
 
 int __wrap_paths_find(const char *file, char *ret_path, size_t size, struct err *err)
 {
@@ -78,6 +86,16 @@ int __wrap_tenant_save(const struct tenant *tenant, const char *path, struct err
                               : __real_tenant_save(tenant, path, err);
 }
 
+int __wrap_uv_spawn(uv_loop_t *loop, uv_process_t *process, const uv_process_options_t *options)
+{
+    int rc = __real_uv_spawn(loop, process, options);
+
+    CHECK(supervisors.count < SUPERVISORS_MOST);
+    if (rc == 0)
+        supervisors.pids[supervisors.count++] = process->pid;
+    return rc;
+}
+
 /* --- begin and end --- */
 
 void node_world_behave(const char *behaviour)
@@ -110,21 +128,26 @@ struct node_world *node_world_start(const char *behaviour)
     return &world;
 }
 
-static int end_one(void *context, const char *name)
+/* Also one that has not yet written who it is: it would, into the directory that is removed. */
+static void end_supervisors(void)
 {
-    const struct runtime *runtime = context;
-    char path[RUNTIME_PATH_MAX];
-    struct tenant tenant;
-    uint64_t start_time;
+    siginfo_t info;
 
-    if (runtime_path(runtime, name, "state", path, NULL) == 0 &&
-        tenant_load(&tenant, path, NULL) == 0 && tenant.supervisor_pid > 0 &&
-        process_start_time(tenant.supervisor_pid, &start_time) == 0 &&
-        start_time == tenant.supervisor_start_time) {
-        (void)kill(tenant.supervisor_pid, SIGKILL);
-        (void)waitpid(tenant.supervisor_pid, NULL, 0);
+    for (uint32_t i = 0; i < supervisors.count; i++) {
+        pid_t pid = supervisors.pids[i];
+
+        /* One that libuv has waited for is nobody's, and its number may be another's. */
+        if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0)
+            continue;
+        CHECK_EQ(kill(pid, SIGKILL), 0);
+        CHECK_EQ(waitpid(pid, NULL, 0), pid);
     }
-    runtime_remove(runtime, name);
+    supervisors.count = 0;
+}
+
+static int remove_one(void *context, const char *name)
+{
+    runtime_remove(context, name);
     return 0;
 }
 
@@ -143,8 +166,9 @@ void node_world_stop(void)
     char tenants[RUNTIME_PATH_MAX], lock[RUNTIME_PATH_MAX];
 
     node_world_end_node();
+    end_supervisors();
     CHECK_EQ(runtime_at(&runtime, world.base, NULL), 0);
-    (void)runtime_each(&runtime, end_one, &runtime);
+    (void)runtime_each(&runtime, remove_one, &runtime);
     (void)str_format(tenants, sizeof(tenants), "%s/tenants", world.base);
     CHECK_EQ(rmdir(tenants), 0);
     (void)str_format(lock, sizeof(lock), "%s/daemon.lock", world.base);

@@ -202,6 +202,29 @@ TEST(what_is_left_of_the_dead_is_cleaned_away)
     stop();
 }
 
+TEST(what_one_who_was_killed_has_written_half_is_removed_with_the_rest)
+{
+    char path[RUNTIME_PATH_MAX], half[RUNTIME_PATH_MAX + 16], other[RUNTIME_PATH_MAX + 16];
+    int fd;
+
+    start();
+    CHECK_EQ(claim("a", false, &fd), RUNTIME_CLAIMED);
+    (void)close(fd);
+    write_state("a");
+    CHECK_EQ(runtime_path(&at.runtime, "a", "state", path, NULL), 0);
+    (void)str_format(half, sizeof(half), "%s.123~", path);
+    (void)str_format(other, sizeof(other), "%s.x~", path);
+    CHECK_EQ(file_write(half, "x", 1, NULL), 0);
+    CHECK_EQ(file_write(other, "x", 1, NULL), 0);
+    runtime_remove(&at.runtime, "a");
+    CHECK(access(half, F_OK) < 0);
+    CHECK_EQ(unlink(other), 0); /* not ours */
+    runtime_remove(&at.runtime, "a");
+    CHECK_EQ(runtime_path(&at.runtime, "a", NULL, path, NULL), 0);
+    CHECK(access(path, F_OK) < 0);
+    stop();
+}
+
 TEST(a_sweep_takes_what_is_left_of_the_dead_alone)
 {
     char alive[RUNTIME_PATH_MAX], dead[RUNTIME_PATH_MAX];
