@@ -290,11 +290,18 @@ each() {
 cost() {
     on_one=
     ! taskset -c 1 true 2>/dev/null || on_one='taskset -c 1'
-    for i in $COST_ROUNDS; do
-        # shellcheck disable=SC2086 # words
-        $on_one "$GUESTS/cost" >"$TMP/native.$i"
-        # shellcheck disable=SC2086
-        vgpu run --memory 8GiB -- $on_one "$GUESTS/cost" >"$TMP/limited.$i"
+    # shellcheck disable=SC2086 # words
+    native() { $on_one "$GUESTS/cost" >"$TMP/native.$i"; }
+    # shellcheck disable=SC2086
+    limited() { vgpu run --memory 8GiB -- $on_one "$GUESTS/cost" >"$TMP/limited.$i"; }
+    for i in $COST_ROUNDS; do # neither comes first all the time
+        if [ $((i % 2)) = 0 ]; then
+            native
+            limited
+        else
+            limited
+            native
+        fi
     done
     for call in launch alloc info; do
         row "cost of $call: median of batches past the library and through it" \
