@@ -133,7 +133,9 @@ daemon=$!
 for i in $(seq 500); do [ ! -S "$1/run2/control" ] || break; sleep 0.02; done
 vgpu run --name n --memory 2GiB -- vgpu ps --json >"$1/nvml.out" 2>"$1/nvml.err"
 echo $? >"$1/nvml.status"
-curl -s -o "$1/nvml.healthz" -w '%{http_code}' --unix-socket "$1/run2/api" http://d/healthz >"$1/nvml.code"
+asked() { curl -s -o "$1/nvml.healthz" -w '%{http_code}' --unix-socket "$1/run2/api" http://d/healthz; }
+for i in $(seq 500); do [ "$(asked "$1")" != 503 ] || break; sleep 0.02; done # its first look may be still to come
+asked "$1" >"$1/nvml.code"
 curl -s --unix-socket "$1/run2/api" http://d/api/v1/node >"$1/nvml.node"
 sleep 2 # it lives on: so long it has looked for NVML twice
 kill -0 $daemon && echo lives >"$1/nvml.lives"
