@@ -68,6 +68,7 @@ static void change(void *context)
     struct changes *changes = context;
     char name[64];
 
+    changes->count = 0;
     trial_name(changes->bench->setup, name, "bench-set");
     for (size_t i = 0; i < CHANGES; i++) {
         uint32_t cap = i % 2 ? 20000 : 80000;

@@ -31,7 +31,7 @@ struct trial {
     const struct trial_tenant *tenants;
     size_t count;
     double seconds, warm_up_seconds;
-    void (*watch)(void *context); /* NULL, or called in the middle of the seconds */
+    void (*watch)(void *context); /* NULL, or called in the middle of the seconds, each time */
     void *context;
 };
 
@@ -49,6 +49,9 @@ void trial_name(const struct trial_setup *setup, char *ret_name, const char *nam
 /* This program's own path. */
 const char *trial_program(const struct trial_setup *setup);
 
-/* Runs it; a tenant that failed is not there. -errno where none could be run. */
+/*
+ * Runs it, and once more where not all were ready in time; a tenant of which a process failed is
+ * not there. -errno where none could be run.
+ */
 int trial_run(struct trial_setup *setup, const struct trial *trial,
               struct trial_figures *ret_figures, struct err *err) MUST_CHECK;
