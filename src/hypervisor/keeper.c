@@ -168,12 +168,14 @@ static void on_supervisor_exit(uv_process_t *process, int64_t status, int number
 {
     struct keeper *keeper = process->data;
     bool is_short = clock_now_ns() - keeper->started_ns < SHORT_LIFE_NS;
+    /* One that never said a word has failed, however long it took: a driver may be slow. */
+    bool is_failure = is_short || keeper->state == SNAPSHOT_STARTING;
 
     (void)status;
     keeper->is_child = false;
     keeper->short_lives = is_short ? keeper->short_lives + 1 : 0;
     /* Killed from outside is not its own failure: another may live longer. */
-    keeper->failures = is_short && number != SIGKILL ? keeper->failures + 1 : 0;
+    keeper->failures = is_failure && number != SIGKILL ? keeper->failures + 1 : 0;
     close_handle(keeper, (uv_handle_t *)process);
     if (!keeper->is_gone)
         keeper_judge_soon(keeper, 0);

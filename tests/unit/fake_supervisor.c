@@ -6,6 +6,7 @@
  *   refuse   every question is answered with -EPERM
  *   silent   takes connections and says nothing
  *   die      exits with 1
+ *   die-late the same after more than a second, as where a driver is slow
  *   kill     is killed
  *   remove   removes the tenant's directory and exits with 0
  */
@@ -141,7 +142,9 @@ int main(int argc, char **argv)
         runtime_path(&here.runtime, argv[2], "state", here.state_path, NULL) < 0 ||
         tenant_load(&here.tenant, here.state_path, NULL) < 0)
         return 2;
-    if (str_equals(here.behaviour, "die"))
+    if (str_equals(here.behaviour, "die-late"))
+        (void)usleep(1100000);
+    if (str_starts_with(here.behaviour, "die"))
         return 1;
     if (str_equals(here.behaviour, "kill"))
         (void)raise(SIGKILL);

@@ -120,6 +120,17 @@ TEST(a_supervisor_that_dies_before_its_first_word_ends_the_tenant)
     keeper_world_stop();
 }
 
+TEST(and_so_does_one_that_takes_its_time_before_it_dies)
+{
+    start("die-late");
+    CHECK_EQ(keeper_world_create(&keeper, "a", true, NULL), 0);
+    CHECK(keeper_world_wait(&world->ends, 1));
+    CHECK_EQ(world->end_status, -EIO);
+    CHECK_EQ(world->readies, 0);
+    CHECK(!is_there("a"));
+    keeper_world_stop();
+}
+
 TEST(a_supervisor_that_removes_its_tenant_at_once_ends_it)
 {
     start("remove");
@@ -232,13 +243,13 @@ static bool is_pausing(void *context)
 {
     const uint64_t *least_ms = context;
 
-    return uv_is_active((uv_handle_t *)&keeper->retry) &&
+    return !keeper->is_child && uv_is_active((uv_handle_t *)&keeper->retry) &&
            uv_timer_get_due_in(&keeper->retry) > *least_ms;
 }
 
 TEST(supervisors_that_die_at_once_are_not_started_all_the_time)
 {
-    uint64_t least_ms = 1500;
+    uint64_t least_ms = 100; /* of 2000 less what the last one lived */
 
     start_ready(true);
     keeper_world_behave("die");
@@ -257,14 +268,14 @@ TEST(supervisors_that_die_at_once_are_not_started_all_the_time)
 /* But often enough that caps come back within a second, whatever kills them. */
 TEST(supervisors_that_are_killed_again_and_again_are_started_twice_a_second)
 {
-    uint64_t least_ms = 200;
+    uint64_t least_ms = 20;
 
     start_ready(true);
     keeper_world_behave("kill");
     CHECK_EQ(kill(keeper->process.pid, SIGKILL), 0);
     CHECK(keeper_world_wait_for(is_pausing, &least_ms));
     CHECK(uv_timer_get_due_in(&keeper->retry) <= 500);
-    CHECK(keeper->restarts >= 3 && keeper->restarts <= 12);
+    CHECK(keeper->restarts >= 3);
     CHECK_EQ(world->ends, 0);
     keeper_world_stop();
 }
@@ -299,8 +310,8 @@ TEST(a_state_that_cannot_be_read_now_is_read_later)
     CHECK_EQ(world->ends, 0);
     CHECK_EQ(rmdir(path), 0);
     CHECK_EQ(rename(away, path), 0);
-    CHECK(keeper_world_wait(&keeper->restarts, 1));
     world->changes = 0;
+    CHECK(keeper_world_wait(&keeper->restarts, 1));
     CHECK(keeper_world_wait(&world->changes, 1));
     CHECK_EQ(keeper->state, SNAPSHOT_RUNNING);
     CHECK_EQ(keeper->tenant.quotas[0].memory_bytes, 10 * GIB);
@@ -337,6 +348,7 @@ TEST(a_tenant_that_is_ended_is_gone)
 TEST(one_without_processes_that_is_not_to_stay_ends_with_its_supervisor)
 {
     start_ready(false);
+    keeper_world_behave("kill"); /* one that is started while somebody executes a program */
     CHECK_EQ(kill(keeper->process.pid, SIGKILL), 0);
     CHECK(keeper_world_wait(&world->ends, 1));
     CHECK_EQ(world->end_status, 0);
@@ -425,6 +437,7 @@ TEST(a_tenant_that_is_to_stay_is_taken_over_without_a_supervisor)
 TEST(nothing_is_kept_of_one_of_which_nobody_lives)
 {
     start_ready(false);
+    keeper_world_behave("kill"); /* as above */
     reap(leave());
     take_over();
     CHECK(keeper_world_wait(&world->ends, 1));
@@ -471,9 +484,10 @@ TEST(a_former_daemon_s_supervisor_that_stands_still_is_replaced)
     CHECK_EQ(waitpid(pid, &status, WUNTRACED), pid);
     CHECK(WIFSTOPPED(status));
     take_over();
-    keeper_look(keeper, clock_now_ns() + NS_PER_SEC);
+    CHECK(keeper->asked_ns > 0);
+    keeper_look(keeper, keeper->asked_ns + NS_PER_SEC);
     CHECK_EQ(waitpid(pid, &status, WNOHANG), 0);
-    keeper_look(keeper, clock_now_ns() + 2 * NS_PER_SEC); /* it does not begin: it was there */
+    keeper_look(keeper, keeper->asked_ns + 2 * NS_PER_SEC); /* it does not begin: it was there */
     CHECK_EQ(waitpid(pid, &status, 0), pid);
     CHECK(WIFSIGNALED(status));
     CHECK(keeper_world_wait(&world->readies, 2));
