@@ -18,11 +18,11 @@
 
 #define RETRY_EARLY_NS (5 * NS_PER_MS) /* while a program waits for its first contact */
 #define RETRY_FIRST_NS (50 * NS_PER_MS)
-#define RETRY_LAST_NS  NS_PER_SEC
-#define CONNECT_MS     1   /* to a socket that has room at once, or later */
-#define HIGH_FD        800 /* out of the program's way */
-#define OWN_FDS        8   /* that we keep, and a few to spare */
-#define TABLE_LEAST    64  /* places in every process's table */
+#define RETRY_LAST_NS  (250 * NS_PER_MS) /* a cap is to be back within a second of a new one's */
+#define CONNECT_MS     1                 /* to a socket that has room at once, or later */
+#define HIGH_FD        800               /* out of the program's way */
+#define OWN_FDS        8                 /* that we keep, and a few to spare */
+#define TABLE_LEAST    64                /* places in every process's table */
 
 static struct {
     int socket; /* 0: none; ours is never that */
