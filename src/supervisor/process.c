@@ -299,17 +299,21 @@ static void read_youngest(char *text, size_t size)
         memmove(text, strrchr(text, ' '), strlen(strrchr(text, ' ')) + 1);
 }
 
-static bool look_once(const struct search *search)
+static enum process_presence look_once(const struct search *search)
 {
+    enum process_presence presence = PROCESS_ABSENT;
     DIR *directory = opendir("/proc");
-    bool is_there = false;
     pid_t pid;
 
-    while (directory && !is_there && (pid = next_process(directory)))
-        is_there = membership(search, pid) != OF_OTHERS;
+    while (directory && presence != PROCESS_PRESENT && (pid = next_process(directory))) {
+        enum membership found = membership(search, pid);
+
+        if (found != OF_OTHERS)
+            presence = found == OF_TENANT ? PROCESS_PRESENT : PROCESS_UNSURE;
+    }
     if (directory)
         (void)closedir(directory);
-    return is_there;
+    return presence;
 }
 
 /*
@@ -317,23 +321,29 @@ static bool look_once(const struct search *search)
  * that has ended by the time we come to it, is not seen: a program that becomes a daemon does just
  * that. So where anything was started meanwhile, once is not enough.
  */
-bool process_has_tenant(const char *control)
+enum process_presence process_find_tenant(const char *control)
 {
     char before[YOUNGEST_SIZE], after[YOUNGEST_SIZE];
     uint64_t long_ns = clock_now_ns() + LOOKS_LONG_NS;
     struct search search;
-    bool is_there = false, is_sure = !begin_search(&search, control);
+    enum process_presence presence = PROCESS_ABSENT;
+    bool is_sure = !begin_search(&search, control);
 
     find_users(&search, control);
-    for (int i = 0; i < LOOKS_MAX && !is_there && !is_sure; i++) {
+    for (int i = 0; i < LOOKS_MAX && presence == PROCESS_ABSENT && !is_sure; i++) {
         read_youngest(before, sizeof(before));
-        is_there = look_once(&search);
+        presence = look_once(&search);
         read_youngest(after, sizeof(after));
         is_sure =
             strcmp(before, after) == 0 || (i + 1 >= LOOKS_LONG_MAX && clock_now_ns() > long_ns);
     }
     free(search.content);
-    return is_there;
+    return presence;
+}
+
+bool process_has_tenant(const char *control)
+{
+    return process_find_tenant(control) != PROCESS_ABSENT;
 }
 
 int process_signal(int pid_fd, int number)

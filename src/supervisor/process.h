@@ -51,11 +51,19 @@ int process_signal(int pid_fd, int number) MUST_CHECK;
  */
 int process_signal_of(int pid_fd, pid_t pid, uid_t uid, int number) MUST_CHECK;
 
+enum process_presence {
+    PROCESS_ABSENT,
+    PROCESS_PRESENT,
+    PROCESS_UNSURE /* one is just executing a program, so that nobody can tell: ask again soon */
+};
+
 /*
  * Whether a process (not a zombie) was started with VGPU_CONTROL=<control>, by the user who has
- * that socket, or root, or us: anybody can set a variable. True as well where one is just executing
- * a program, so that nobody can tell: ask again later.
+ * that socket, or root, or us: anybody can set a variable.
  */
+enum process_presence process_find_tenant(const char *control);
+
+/* The same where a doubt is a yes. */
 bool process_has_tenant(const char *control);
 
 /* A signal to each of these that is the user's. */

@@ -20,8 +20,9 @@
 #include <unistd.h>
 #include <uv.h>
 
-#define TICK_MS 500
-#define END_MS  5000 /* after SIGTERM, before SIGKILL */
+#define UNSURE_MS 20 /* where a process was just executing a program */
+#define TICK_MS   500
+#define END_MS    5000 /* after SIGTERM, before SIGKILL */
 
 #define WORDS_INERT                                                                                \
     "the GPU's scheduler does not obey on this machine: compute limits have no effect, the "       \
@@ -187,6 +188,7 @@ static void end(struct server *server)
 static void on_tick(uv_timer_t *timer)
 {
     struct server *server = timer->data;
+    enum process_presence presence;
 
     if (server->is_ending || (server->command_fd >= 0 && !server->is_killed))
         return;
@@ -194,8 +196,13 @@ static void on_tick(uv_timer_t *timer)
         return; /* the front has not yet started it */
     if (server->tenant.is_kept)
         return;
-    if (!server->guests.count && !process_has_tenant(server->control_path))
+    if (server->guests.count)
+        return;
+    presence = process_find_tenant(server->control_path);
+    if (presence == PROCESS_ABSENT)
         end(server);
+    else if (presence == PROCESS_UNSURE) /* a front waits for our end, but not for long */
+        (void)uv_timer_start(&server->tick, on_tick, UNSURE_MS, TICK_MS);
 }
 
 /* What was started in it, and what has joined it by other ways: as its user might by himself. */
