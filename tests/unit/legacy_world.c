@@ -56,7 +56,7 @@ void legacy_world_init(struct legacy_world *world)
         gpu->memory_bytes = 80ull << 30;
         gpu->memory_used_bytes = 4ull << 30;
     }
-    fill_tenant(&snapshot->tenants[0], "train", 900);
+    fill_tenant(&snapshot->tenants[0], "train", 4200900);
     fill_tenant(&snapshot->tenants[1], "web", getpid());
     snapshot->foreign[0] = (struct snapshot_foreign){.pid = 71, .tenant = "web"};
     snapshot->foreign[1] = (struct snapshot_foreign){.pid = 72};

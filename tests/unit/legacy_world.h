@@ -2,7 +2,7 @@
 /*
  * legacy_world - a node with two pods, for the tests of the old system's routes: `shop/web-0` is
  * the tenant `web` with this very process and the foreign one 71, `lab/train` is the tenant `train`
- * with the process 900. And the callers that a server may have.
+ * with the process 4200900. And the callers that a server may have.
  */
 #include "hypervisor/legacy_caller.h"
 

@@ -268,13 +268,16 @@ int node_world_do(struct request *request)
     return request->status;
 }
 
-uint32_t node_world_count_fds(void)
+uint32_t node_world_count_sockets(void)
 {
     DIR *dir = opendir("/proc/self/fd");
+    const struct dirent *entry;
     uint32_t count = 0;
+    char link[32];
 
-    while (readdir(dir))
-        count++;
+    while ((entry = readdir(dir)))
+        count += readlinkat(dirfd(dir), entry->d_name, link, sizeof(link)) > 0 &&
+                 memcmp(link, "socket:", strlen("socket:")) == 0;
     (void)closedir(dir);
     return count;
 }

@@ -43,4 +43,5 @@ bool node_world_wait_done(struct request *request);
 bool node_world_is_done(const struct request *request);
 uint32_t node_world_done_count(const struct request *request);
 
-uint32_t node_world_count_fds(void);
+/* Of the process. Other descriptors come and go with the threads that measure. */
+uint32_t node_world_count_sockets(void);

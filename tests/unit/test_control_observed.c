@@ -45,7 +45,6 @@ static void start(void)
     node_configure(world->node, &config);
     (void)str_format(shown, sizeof(shown), "mine@%u", geteuid());
     CHECK(node_world_wait_for(is_shown, NULL));
-    peer.is_silent = true; /* what it has said is known */
 }
 
 static void stop(void)
@@ -70,6 +69,7 @@ static bool is_readable(void *context)
 {
     struct pollfd poll_fd = {.fd = *(int *)context, .events = POLLIN};
 
+    observed_peer_serve(&peer); /* one that stays silent is no longer shown */
     return poll(&poll_fd, 1, 0) > 0;
 }
 

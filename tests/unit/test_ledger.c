@@ -276,13 +276,15 @@ static void *take_and_give(void *argument)
         uint64_t bytes = (1 + next_random(&state) % 8) * PAGE;
         int rc = ledger_reserve(team->ledger, &team->row, 1, bytes, team->limit_bytes);
 
-        if (rc == -ENOMEM)
+        if (rc == -ENOMEM || rc == -EBUSY) /* busy: the others were in it and did not run */
             continue;
         if (rc != 0)
             (void)add_ordered(&team->failures, 1);
         check_never_over(team, bytes);
         (void)add_ordered(&team->holding, 0 - bytes);
-        if (ledger_release(team->ledger, &team->row, 1, bytes) != 0)
+        while ((rc = ledger_release(team->ledger, &team->row, 1, bytes)) == -EBUSY)
+            ;
+        if (rc != 0)
             (void)add_ordered(&team->failures, 1);
     }
     (void)add_ordered(&team->running, -1);

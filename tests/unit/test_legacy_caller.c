@@ -35,11 +35,11 @@ TEST(a_pod_owns_the_processes_of_its_tenant_and_those_counted_to_it)
     CHECK(legacy_caller_owns(&view, getpid()));
     CHECK(legacy_caller_owns(&view, 71));
     CHECK(!legacy_caller_owns(&view, 72)); /* nobody's */
-    CHECK(!legacy_caller_owns(&view, 900));
+    CHECK(!legacy_caller_owns(&view, 4200900));
     CHECK(!legacy_caller_owns(&view, 1));
     view.caller = &world.stranger;
     CHECK(!legacy_caller_owns(&view, getpid()));
-    CHECK_STR_EQ(legacy_caller_tenant_of(&view, 900)->name, "train");
+    CHECK_STR_EQ(legacy_caller_tenant_of(&view, 4200900)->name, "train");
     CHECK(legacy_caller_tenant_of(&view, 72) == NULL);
     legacy_world_fini(&world);
 }
@@ -55,8 +55,8 @@ TEST(a_standalone_tenant_s_word_about_its_processes_is_not_believed)
     world.snapshot->tenants[0].is_standalone = true;
     world.snapshot->tenants[0].processes[0].pid = getpid();
     CHECK_STR_EQ(legacy_caller_tenant_of(&view, getpid())->name, "web");
-    world.snapshot->tenants[0].processes[0].pid = 900;
-    CHECK(legacy_caller_tenant_of(&view, 900) == NULL);
+    world.snapshot->tenants[0].processes[0].pid = 4200900;
+    CHECK(legacy_caller_tenant_of(&view, 4200900) == NULL);
     legacy_world_fini(&world);
 }
 

@@ -64,7 +64,7 @@ static uint32_t count_clients(struct legacy_world *world)
     uint32_t count = 0;
 
     count += legacy_tasks_count(world->tasks, getpid(), &counts);
-    count += legacy_tasks_count(world->tasks, 900, &counts);
+    count += legacy_tasks_count(world->tasks, 4200900, &counts);
     count += legacy_tasks_count(world->tasks, 1, &counts);
     return count;
 }
@@ -100,7 +100,7 @@ TEST(a_pods_process_may_listen_and_no_others)
         {&world.reader, getpid(), 403},
         {&world.train, getpid(), 403},
         {&world.stranger, getpid(), 403},
-        {&world.web, 900, 403},
+        {&world.web, 4200900, 403},
         {&world.web, 1, 403},
         {&world.web, 72, 403},
         {&world.web, 0, 400},
@@ -197,7 +197,7 @@ TEST(what_is_no_result_is_refused)
 TEST(suspend_and_resume_are_requests_for_the_tenant_of_the_process)
 {
     struct legacy_world world;
-    struct legacy_order order = make_order("worker_900", "{\"id\":7,\"kind\":\"Suspend\"}");
+    struct legacy_order order = make_order("worker_4200900", "{\"id\":7,\"kind\":\"Suspend\"}");
     struct legacy_command command;
     json_t *json;
 
@@ -235,7 +235,8 @@ TEST(health_is_answered_at_once_with_the_tenants_state)
 TEST(who_may_not_give_a_command_changes_nothing)
 {
     struct legacy_world world;
-    struct legacy_order health = make_order("worker_900", "{\"id\":1,\"kind\":\"HealthCheck\"}"),
+    struct legacy_order health =
+                            make_order("worker_4200900", "{\"id\":1,\"kind\":\"HealthCheck\"}"),
                         suspend = make_order("worker_71", "{\"id\":1,\"kind\":\"Suspend\"}"),
                         resume = make_order("worker_71", "{\"id\":1,\"kind\":\"Resume\"}"),
                         nonsense = make_order("worker_71", "{"),

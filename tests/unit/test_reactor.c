@@ -237,8 +237,9 @@ static void run_kernels(void)
         submit(queue, 100 * US);
     wait_for(queue, 1000);
     MUST(clock_now_ns() - begun_ns >= 1000 * 100 * US);
-    for (int i = 1; i < 1000; i++)
-        MUST(queue->finished_ns[i] - queue->finished_ns[i - 1] < 110 * US);
+    for (int i = 1; i < 1000; i++) /* where it was there in time */
+        if (queue->items[i].submit_ns <= queue->finished_ns[i - 1])
+            MUST(queue->finished_ns[i] - queue->finished_ns[i - 1] < 110 * US);
     for (uint64_t i = 1; i <= 20; i++) {
         submit(queue, 200 * US);
         wait_for(queue, 1000 + i);
@@ -264,19 +265,19 @@ static void switch_channels(void)
     connect_program();
     queue = map_queue();
     blobs.args.client = blobs.params.clients[0] = program.client;
-    submit(queue, 5000 * US);
+    submit(queue, 200000 * US); /* long enough that the call comes before its end */
     begun_ns = clock_now_ns();
     call(RM_NR_CONTROL, &blobs, sizeof(blobs.args), sizeof(blobs.params));
     took_ns = clock_now_ns() - begun_ns;
     MUST(blobs.args.status == RM_OK);
     MUST(took_ns >= 440 * US);
     disabled_ns = clock_now_ns();
-    clock_sleep_until_ns(disabled_ns + 20000 * US);
+    clock_sleep_until_ns(disabled_ns + 250000 * US);
     MUST(atomic_load(&queue->completed) == 0);
     blobs.params.is_disable = 0;
     call(RM_NR_CONTROL, &blobs, sizeof(blobs.args), sizeof(blobs.params));
     wait_for(queue, 1);
-    MUST(queue->finished_ns[0] > disabled_ns + 20000 * US);
+    MUST(queue->finished_ns[0] > disabled_ns + 250000 * US);
 }
 
 TEST(a_disabled_channel_does_not_finish_and_the_call_takes_its_time)

@@ -293,10 +293,11 @@ TEST(a_sweep_removes_what_a_crash_left_and_no_file_that_merely_has_the_name)
         bool is_removed;
     } cases[] = {{0, true}, {V2_REGION_SIZE, true}, {1, false}, {V2_REGION_SIZE + 1, false}};
     struct place place;
-    uint64_t now = (uint64_t)time(NULL);
 
     open_place(&place);
     for (size_t i = 0; i < 4; i++) {
+        uint64_t now = (uint64_t)time(NULL);
+
         make_odd(&place, cases[i].length);
         CHECK_EQ(sweep(&place, NULL, now), 0);
         CHECK_EQ(sweep(&place, NULL, now + 12), cases[i].is_removed);
