@@ -41,6 +41,24 @@ static double rank(const double *sorted, size_t count, double part)
     return sorted[place ? place - 1 : 0];
 }
 
+void burn_pause_begin(struct burn_pause *pause, uint64_t now_ns)
+{
+    *pause = (struct burn_pause){.looked_ns = now_ns, .idle_since_ns = now_ns};
+}
+
+void burn_pause_note(struct burn_pause *pause, uint64_t now_ns, uint64_t worked_ns)
+{
+    uint64_t span_ns = now_ns - pause->looked_ns;
+    uint64_t idle_ns = worked_ns < span_ns ? span_ns - worked_ns : 0;
+    uint64_t pause_ns = pause->looked_ns - pause->idle_since_ns + idle_ns;
+
+    if (pause_ns > pause->longest_ns)
+        pause->longest_ns = pause_ns;
+    if (worked_ns)
+        pause->idle_since_ns = now_ns - idle_ns; /* all of it may have come last */
+    pause->looked_ns = now_ns;
+}
+
 struct burn_latencies burn_figures_latencies(double *values_us, size_t count)
 {
     qsort(values_us, count, sizeof(*values_us), compare);

@@ -12,6 +12,19 @@ struct burn_spread {
 
 struct burn_spread burn_figures_spread(const double *values, size_t count);
 
+/* The longest time without work, as far as looks at the counter can tell. */
+struct burn_pause {
+    uint64_t looked_ns, idle_since_ns, longest_ns;
+};
+
+void burn_pause_begin(struct burn_pause *pause, uint64_t now_ns);
+
+/*
+ * A look: since the one before as much work was done as takes `worked_ns` alone. What idling there
+ * was in between counts, and not how late the look came: whoever looks may have had no processor.
+ */
+void burn_pause_note(struct burn_pause *pause, uint64_t now_ns, uint64_t worked_ns);
+
 struct burn_latencies {
     double p50_us, p90_us, p99_us, max_us;
 };

@@ -43,7 +43,7 @@ struct state {
     double *windows;
     size_t window_count;
     struct point window, trace, last; /* begin of each running one */
-    uint64_t moved_ns, longest_ns;    /* when the counter last moved */
+    struct burn_pause pause;
     int trace_fd;
 };
 
@@ -97,11 +97,8 @@ static void take_point(struct state *state, const struct point *point)
 {
     const struct burn_watch *watch = state->watch;
 
-    if (point->progress != state->last.progress) {
-        if (point->now_ns - state->moved_ns > state->longest_ns)
-            state->longest_ns = point->now_ns - state->moved_ns;
-        state->moved_ns = point->now_ns;
-    }
+    burn_pause_note(&state->pause, point->now_ns,
+                    (uint64_t)((double)(point->progress - state->last.progress) / watch->rate));
     state->last = *point;
     if (watch->trace_path && is_over(&state->trace, point, watch->trace_ns)) {
         write_trace(state, &state->trace, share(watch, &state->trace, point));
@@ -115,15 +112,11 @@ static void take_point(struct state *state, const struct point *point)
 
 static void finish(struct state *state, const struct point *begin, struct burn_result *result)
 {
-    uint64_t pause_ns = state->last.now_ns - state->moved_ns;
-
-    if (pause_ns < state->longest_ns)
-        pause_ns = state->longest_ns;
     result->seconds = (double)(state->last.now_ns - begin->now_ns) / 1e9;
     result->kernels = (state->last.progress - begin->progress) / state->watch->kernel->units;
     result->share_percent = share(state->watch, begin, &state->last);
     result->windows = burn_figures_spread(state->windows, state->window_count);
-    result->longest_pause_ms = (double)pause_ns / 1e6;
+    result->longest_pause_ms = (double)state->pause.longest_ns / 1e6;
 }
 
 static void measure(struct state *state, struct burn_result *result)
@@ -135,7 +128,7 @@ static void measure(struct state *state, struct burn_result *result)
     watch_signals();
     begin = read_point(state->watch->kernel);
     state->window = state->trace = state->last = begin;
-    state->moved_ns = begin.now_ns;
+    burn_pause_begin(&state->pause, begin.now_ns);
     for (next_ns = state->watch->begin_ns + POLL_NS; next_ns <= end_ns && !is_ended;
          next_ns += POLL_NS) {
         struct point point;

@@ -102,3 +102,54 @@ TEST(a_drift_of_the_clocks_is_no_latency)
     for (size_t i = 0; i < 1000; i++)
         CHECK_NEAR(latencies_us[i], 200, 26); /* half a second's drift is 25 us */
 }
+
+/* --- pauses --- */
+
+#define MS(n) ((n)*UINT64_C(1000000))
+
+TEST(a_pause_is_as_long_as_nothing_was_done)
+{
+    struct burn_pause pause;
+
+    burn_pause_begin(&pause, MS(1000));
+    burn_pause_note(&pause, MS(1002), MS(2));
+    for (uint64_t ms = 1004; ms <= 1020; ms += 2)
+        burn_pause_note(&pause, MS(ms), 0);
+    burn_pause_note(&pause, MS(1022), MS(1)); /* it went on at 1021 */
+    burn_pause_note(&pause, MS(1024), MS(2));
+    CHECK_EQ(pause.longest_ns, MS(19));
+}
+
+TEST(a_pause_at_the_end_counts)
+{
+    struct burn_pause pause;
+
+    burn_pause_begin(&pause, MS(1000));
+    burn_pause_note(&pause, MS(1002), MS(2));
+    burn_pause_note(&pause, MS(1004), 0);
+    burn_pause_note(&pause, MS(1006), 0);
+    CHECK_EQ(pause.longest_ns, MS(4));
+}
+
+TEST(who_looks_late_has_not_seen_a_pause)
+{
+    struct burn_pause pause;
+
+    burn_pause_begin(&pause, MS(1000));
+    burn_pause_note(&pause, MS(1002), MS(2));
+    burn_pause_note(&pause, MS(5000), MS(3998)); /* four seconds of work that nobody looked at */
+    CHECK_EQ(pause.longest_ns, 0);
+    burn_pause_note(&pause, MS(6000), MS(700)); /* 300 ms of it without */
+    CHECK_EQ(pause.longest_ns, MS(300));
+}
+
+/* Each millisecond a half: that is a share, no pause. */
+TEST(parts_of_looks_do_not_add_up)
+{
+    struct burn_pause pause;
+
+    burn_pause_begin(&pause, MS(1000));
+    for (uint64_t ms = 1002; ms < 2000; ms += 2)
+        burn_pause_note(&pause, MS(ms), MS(1));
+    CHECK_EQ(pause.longest_ns, MS(2));
+}
