@@ -121,5 +121,5 @@ is "says so once" "$(grep -c 'no NVML' "$TMP/onlooker.err")" 1
 set_fault no-nvml=off
 ok "and finds it when it comes" wait_for 10 knows has_nvml true
 is "with both cards" "$(known 'gpus.#')" 2
-is "no tenant is left" "$(ls "$VGPU_RUNTIME_DIR/tenants")" ''
+ok "no tenant is left" wait_for 5 has_no_folders
 done_testing

@@ -168,7 +168,7 @@ for name in a b free; do
     at_most "longest time that tenant $name stood still, ms" "$(get "$TMP/$name.out" longest_pause_ms)" 200
 done
 wait_for 5 is_no_tenant m
-is "nothing is left of any" "$(ls "$VGPU_RUNTIME_DIR/tenants")" ''
+ok "nothing is left of any" wait_for 5 has_no_folders
 is "nobody said more than warnings about what was lost" "$(grep -c 'out of memory\|assert\|corrupt' "$TMP/daemon.log")" 0
 kill_daemon
 done_testing

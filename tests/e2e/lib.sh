@@ -110,6 +110,10 @@ wait_for() {
 # tenant_folders: the names of those that there are, in a line.
 tenant_folders() { find "$VGPU_RUNTIME_DIR/tenants" -mindepth 1 -maxdepth 1 -printf '%f\n' | sort | xargs; }
 
+# has_no_folders: nothing is left of any tenant. To be waited for: ps has none as soon as its first file has gone, and
+# its folder is the last to go.
+has_no_folders() { [ -z "$(tenant_folders)" ]; }
+
 is_gone() { ! kill -0 "$1" 2>/dev/null; }
 
 pass() {

@@ -52,7 +52,7 @@ is "its limits are as they were" "$(ps_get name=a.gpus.0.compute_limit_percent) 
 ok "they can be set" vgpu set a --weight 7
 kill -TERM "$pid"
 ok "it ends with its process" wait_for 5 is_no_tenant a
-is "and leaves nothing" "$(ls "$VGPU_RUNTIME_DIR/tenants")" ''
+ok "and leaves nothing" wait_for 5 has_no_folders
 
 # One that never touched a GPU.
 background_as a vgpu run --name a -- sleep 60
@@ -88,7 +88,7 @@ done
 ok "three tenants have left their files" test -e "$VGPU_RUNTIME_DIR/tenants/c/state"
 is "a stale name is free, without a word" "$(vgpu run --name b -- echo ran 2>&1)" ran
 # What was just killed may take a moment to be gone.
-is_swept() { is_no_tenant a && is_no_tenant c && [ -z "$(ls "$VGPU_RUNTIME_DIR/tenants")" ]; }
+is_swept() { is_no_tenant a && is_no_tenant c && has_no_folders; }
 ok "whoever comes cleans up after the others" wait_for 5 is_swept
 mkdir -m 0700 "$VGPU_RUNTIME_DIR/tenants/d"
 is "an empty directory is no tenant" "$(vgpu run --name d -- echo ran 2>&1)$(vgpu ps)" ran

@@ -106,5 +106,5 @@ ok "and are loaded" grep -q 'libm\.so' "$TMP/maps"
 # shellcheck disable=SC2016
 is "what a command preloads for others is its own" \
     "$(vgpu run -- sh -c 'LD_PRELOAD=libm.so.6 sh -c "echo \$LD_PRELOAD"')" libm.so.6
-is "no tenant is left" "$(ls "$VGPU_RUNTIME_DIR/tenants")" ''
+ok "no tenant is left" wait_for 5 has_no_folders
 done_testing

@@ -102,5 +102,5 @@ ok "its command has ended" wait_for 5 is_gone "$PID_a"
 ok "it lives on with the process that joined" is_tenant a
 kill -TERM "$PID_b"
 ok "and ends with it" wait_for 5 is_no_tenant a
-is "nothing is left" "$(ls "$VGPU_RUNTIME_DIR/tenants")" ''
+ok "nothing is left" wait_for 5 has_no_folders
 done_testing

@@ -123,7 +123,7 @@ type_keys '\003\003'
 ok "ends with the first" wait_for 5 appears '.*status=130-'
 type_keys 'echo alive''-still\n'
 ok "and the shell is well" wait_for 5 appears alive-still
-is "nothing is left" "$(ls "$VGPU_RUNTIME_DIR/tenants")" ''
+ok "nothing is left" wait_for 5 has_no_folders
 type_keys 'exit\n'
 ok "the shell ends" wait_for 5 is_gone "$shell"
 done_testing
