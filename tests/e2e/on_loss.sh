@@ -1,6 +1,7 @@
 #!/bin/sh
 # Without a supervisor: `--on-loss open` runs on with the memory limit alone, `closed` ends the processes that
 # have channels, softly and then hard. One that never got a region is unlimited, or gets no memory.
+# timeout: 120
 . "$(dirname "$0")/lib.sh"
 on_simulator "$@"
 
