@@ -18,6 +18,9 @@ has_files() { [ "$(files "$1")" -le "$2" ]; }
 good_is_right() { tail -n 3 "$TMP/trace" | awk '$2 > 25 && $2 < 35 { n++ } END { exit n < 3 }'; }
 has_more_lines() { [ "$(wc -l <"$TMP/trace")" -gt "$1" ]; }
 ok "the other tenant has its share" wait_for 10 good_is_right
+# Its supervisor has opened all that it needs for the process: it is in command of its channels.
+has_slice() { [ "$(ps_get name=evil.gpus.0.slice_us)" -gt 0 ]; }
+ok "and the supervisor of the one that is to be attacked all its files" wait_for 10 has_slice
 evil_files=$(files "$evil")
 
 # attack MODE: a process of one tenant does its worst, the other is looked at.

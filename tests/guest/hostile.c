@@ -37,7 +37,7 @@
 #define CONNECTIONS  4000
 #define DESCRIPTORS  253 /* as many as one message may carry */
 #define KINDS        8
-#define ANSWER_MS    1000
+#define ANSWER_MS    10000
 #define LEDGER_BYTES (16u << 20) /* more than it is: what lies beyond is not written */
 
 union packet {
