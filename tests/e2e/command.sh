@@ -125,7 +125,8 @@ is "--log: what the file held stays" "$(head -n 1 "$TMP/log")" kept
 if [ -n "${PID_daemon:-}" ]; then
     ok "--log: that it is the daemon's is said, in one line" \
         sh -c 'test "$(wc -l <"$1")" = 1 && grep -q "^vgpu: --log has no effect" "$1"' sh "$TMP/err"
-    ok "--log: the daemon's tells of the tenant and its process" grep -q "(memory) joined 'a'" "$TMP/daemon.log"
+    ok "--log: the daemon's tells of the tenant and its process" \
+        wait_for 5 grep -q "(memory) joined 'a'" "$TMP/daemon.log"
 else
     is "--log: nothing on stderr" "$(cat "$TMP/err")" ''
     ok "--log: it tells of the tenant and its process" grep -q "(memory) joined 'a'" "$TMP/log"

@@ -72,9 +72,10 @@ unwatch
 # --- policy stop ---
 
 watch stop 20
-ok "an alien" hold alien "$GUESTS/memory" hold 200000000
-ok "is ended" wait_for 10 is_gone "$PID_alien"
-ok "which is said" has_event foreign-stopped "$PID_alien"
+# It may be ended before it says that it is ready.
+background_as alien "$GUESTS/memory" hold 200000000
+ok "an alien is ended" wait_for 10 is_gone "$PID_alien"
+ok "which is said" wait_for 10 has_event foreign-stopped "$PID_alien"
 background_as stubborn sh -c 'trap "" TERM; exec "$0" hold 200000000' "$GUESTS/memory"
 ok "one that does not want to is asked" wait_for 10 has_event foreign-stopped "$PID_stubborn"
 before=$(now_ns)

@@ -34,7 +34,7 @@ at_least "has its memory on the GPU that it may use, bytes" "$(ps_get name=a.gpu
 is "which is GPU 1" "$(ps_get name=a.gpus.0.index)" 1
 pid=$(ps_get name=a.processes.0.pid)
 end a
-ok "it has ended" is_gone "$pid"
+ok "it has ended" wait_for 5 is_gone "$pid"
 CUDA_VISIBLE_DEVICES=$uuid0 "$GUESTS/memory" start
 is "GPU 0 can be used from outside" $? 0
 vgpu run --gpu 1 -- env CUDA_VISIBLE_DEVICES="$uuid0" "$GUESTS/memory" start >"$TMP/out" 2>"$TMP/err"

@@ -67,7 +67,7 @@ cp "$TMP/good.yaml" "$F"
 
 vgpu reload >"$TMP/out" 2>"$TMP/err"
 is "vgpu reload does the same, and says nothing" "$? $(cat "$TMP/out" "$TMP/err")" "0 "
-ok "the manager is told again" was_told '^READY=1$' 4
+ok "the manager is told again" wait_for 10 was_told '^READY=1$' 4
 printf 'queue_secnds: 1\n' >>"$F"
 vgpu reload >"$TMP/out" 2>"$TMP/err"
 is "a bad configuration is refused to who asked, with its place" "$? $(cat "$TMP/out" "$TMP/err")" \
@@ -93,7 +93,7 @@ vgpu reload >"$TMP/out" 2>"$TMP/err"
 is "without a daemon vgpu reload fails" "$? $(cat "$TMP/out" "$TMP/err")" \
     "1 vgpu: reload: there is no daemon (vgpu-hypervisor) on this machine"
 is "nothing was said on its stderr" "$(cat "$TMP/daemon.err")" ""
-ok "the manager is told that it stops" was_told '^STOPPING=1$' 1
+ok "the manager is told that it stops" wait_for 10 was_told '^STOPPING=1$' 1
 
 background_as daemon vgpu-hypervisor --config "$F" --runtime-dir "$TMP/other" --log-file ""
 wait_for 10 test -S "$TMP/other/control"

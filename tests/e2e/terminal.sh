@@ -110,7 +110,7 @@ for round in 1 2; do
 done
 kill -STOP "$pid"
 wait_for 5 has_state "$pid" T
-ok "one that somebody else stopped does not" has_state "$front" S
+ok "one that somebody else stopped does not" wait_for 5 has_state "$front" S
 kill -CONT "$pid"
 type_keys '\003'
 ok "Ctrl-C ends it" wait_for 5 is_gone "$pid"
