@@ -42,11 +42,18 @@ is "as JSON" "$(get "$TMP/json" kind) $(get "$TMP/json" tenant)" 'tenant-created
 # The first connection breaks off within an answer; what comes next is asked for by the last number seen.
 serve "$head$(event 7 tenant-created a one)" "$head$(event 8 tenant-changed a two)"
 background_as follow vgpu events --follow
+# end_follower: it takes no answer that is for the next one, and nothing that it wrote is taken for that one's.
+end_follower() {
+    kill "$PID_follow"
+    wait "$PID_follow" 2>/dev/null
+    forget_pid "$PID_follow"
+    rm "$TMP/follow.out" "$TMP/follow.err"
+}
 has_both() { [ "$(grep -c 'tenant-created.*one\|tenant-changed.*two' "$TMP/follow.out")" = 2 ]; }
 ok "it follows into a daemon that was started again" wait_for 10 has_both
 ok "where it goes on behind what it has" grep -q '^Last-Event-ID: 7' "$API.requests"
 ok "and says so" grep -q 'vgpu: events: vgpu-hypervisor is back' "$TMP/follow.err"
-kill "$PID_follow"
+end_follower
 
 # Sent away without an event: what it asked for is not kept any more, and is asked for no longer.
 serve "$head$(event 7 tenant-created a one)" "$head$end" "$head$(event 4000 tenant-changed a two)"
@@ -54,7 +61,7 @@ background_as follow vgpu events --follow
 ok "events that are lost do not keep it from the next" wait_for 10 has_both
 ok "and it says so" grep -q 'some of them are lost' "$TMP/follow.err"
 is "asking without a number" "$(grep -c '^Last-Event-ID' "$API.requests")" 1
-kill "$PID_follow"
+end_follower
 
 # A reader that has had enough: nothing is said.
 serve "$head$(event 1 tenant-created a one)$(event 2 tenant-ended a two)"

@@ -14,6 +14,7 @@ has_other_supervisor() {
 
 cat >"$TMP/command" <<'END'
 trap 'echo heard >"$1"' WINCH
+echo ready >"$1.ready"
 while :; do sleep 0.02; done
 END
 mkfifo "$TMP/words"
@@ -22,6 +23,7 @@ PID_a=$!
 PIDS="$PIDS $PID_a"
 exec 3<"$TMP/words"
 wait_for 10 is_tenant a
+wait_for 10 test -s "$TMP/heard.ready"
 exec 3<&-
 first=$(supervisor)
 kill -KILL "$first"

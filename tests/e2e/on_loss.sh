@@ -54,8 +54,8 @@ late() {
     late_pid=$(pgrep -P "$late_front" -x sh)
     lose "$1"
     echo go >&3
-    exec 3>&-
     wait_for 10 has_ended "$late_pid"
+    exec 3>&- # not before: where it has not opened the FIFO by now, the word is kept by this descriptor alone
 }
 late open vgpu run --name open --memory 2GiB --on-loss open
 at_least "open: a process that never got a region sees the whole GPU, bytes" \

@@ -58,9 +58,10 @@ ok "and leaves nothing" wait_for 5 has_no_folders
 background_as a vgpu run --name a -- sleep 60
 ok "a tenant without work on a GPU" wait_for 10 is_tenant a
 wait_for 5 test -s "$VGPU_RUNTIME_DIR/tenants/a/state"
-is_sleeping() { pgrep -P "$PID_a" -x sleep; }
-wait_for 5 is_sleeping
-sleep_pid=$(pgrep -P "$PID_a" -x sleep)
+# is_sleeping FRONT: its command is the program by now, and no copy of the front's.
+is_sleeping() { pgrep -P "$1" -x sleep; }
+wait_for 5 is_sleeping "$PID_a"
+sleep_pid=$(is_sleeping "$PID_a")
 kill -KILL "$PID_a" "$(ps_get name=a.supervisor_pid)"
 ok "is orphaned, too" wait_for 5 has_state a orphaned
 
@@ -83,7 +84,8 @@ done
 for name in a b c; do
     wait_for 10 is_tenant $name
     eval "front=\$PID_$name"
-    kill -KILL "$front" "$(ps_get name=$name.supervisor_pid)" "$(pgrep -P "$front" -x sleep)"
+    wait_for 5 is_sleeping "$front"
+    kill -KILL "$front" "$(ps_get name=$name.supervisor_pid)" "$(is_sleeping "$front")"
 done
 ok "three tenants have left their files" test -e "$VGPU_RUNTIME_DIR/tenants/c/state"
 is "a stale name is free, without a word" "$(vgpu run --name b -- echo ran 2>&1)" ran
