@@ -166,12 +166,13 @@ def check_tokens(fake):
 
 
 def check_samples(fake):
-    reader = Reader(subscribe(fake, '?samples_hz=5'))
     begin = time.monotonic()
+    reader = Reader(subscribe(fake, '?samples_hz=5'))
     reader.read_until(lambda text: text.count('event: sample') >= 6)
     took = time.monotonic() - begin
     measured(f'six samples at 5 Hz took {took:.2f} s')
-    ok('samples come at the pace asked for', 0.9 < took < 2)
+    # Not sooner, and not as slowly as at 1 Hz, however busy the machine is.
+    ok('samples come at the pace asked for', 0.9 < took < 5, took)
     sample = reader.events('sample')[0][2]
     ok('a sample has its time, the GPUs and the tenants',
        len(sample['gpus']) == 2 and len(sample['tenants']) == 3 and sample['unix_ms'] > 10**12)
