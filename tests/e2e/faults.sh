@@ -51,7 +51,7 @@ is "no-records: what is not measured is not known" \
 burn_there no-nvml rm 0
 
 on --fault slow-controls -- 'vgpu run --compute 30% -- vgpu burn --seconds 6 --warm-up 1 --json >"$1/burn"'
-near "slow controls: a cap of 30 % gets, percent" "$(get "$TMP/burn" share_percent)" 30 4
+near "slow controls: a cap of 30 % gets, percent" "$(get "$TMP/burn" share_percent)" 30 "$(bar 4 15)"
 
 # shellcheck disable=SC2016
 on --fault no-records -- '

@@ -45,6 +45,24 @@ plain_only() {
     [ -z "${VGPU_TEST_SANITIZED:-}" ] || exit 77
 }
 
+# bar EXACT WIDE: where a figure is judged by what vgpu promises, in the sanitized build by one that proves no more than
+# that it is vgpu's doing. There a burn that is not run for a few milliseconds leaves its GPU idle, and how often that
+# is depends on what else the machine does.
+bar() {
+    if [ -z "${VGPU_TEST_SANITIZED:-}" ]; then echo "$1"; else echo "$2"; fi
+}
+
+# up_to TIMES COMMAND...: until it succeeds: for measurements that other work on the machine spoils.
+up_to() {
+    up_to_left=$1
+    shift
+    while ! "$@"; do
+        up_to_left=$((up_to_left - 1))
+        [ "$up_to_left" -gt 0 ] || return 1
+        say "measured once more"
+    done
+}
+
 TMP=$(mktemp -d /tmp/vgXXXXXX)
 PIDS=
 TENANTS=

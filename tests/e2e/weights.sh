@@ -15,6 +15,6 @@ for weight in 1 2 3 4 5 6 7 8; do
 done
 measured "eight tenants together: $sum"
 for weight in 1 2 3 4 5 6 7 8; do
-    near "weight $weight of 36" "$(share "w$weight")" "$(calc "$sum * $weight / 36")" 0.5
+    near "weight $weight of 36" "$(share "w$weight")" "$(calc "$sum * $weight / 36")" "$(bar 0.5 "$(calc "1 + $weight / 2")")"
 done
 done_testing

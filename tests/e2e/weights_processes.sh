@@ -18,5 +18,5 @@ four=$(calc "$(share four1) + $(share four2) + $(share four3) + $(share four4)")
 one=$(share one)
 measured "four processes $four, one process $one"
 near "one process beside four of another tenant, in percent of their sum" \
-    "$(calc "100 * $one / ($one + $four)")" 50 1.5
+    "$(calc "100 * $one / ($one + $four)")" 50 "$(bar 1.5 10)"
 done_testing
