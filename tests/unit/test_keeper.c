@@ -109,9 +109,9 @@ TEST(a_program_that_does_not_start_leaves_nothing)
     keeper_world_stop();
 }
 
-TEST(a_supervisor_that_dies_before_its_first_word_ends_the_tenant)
+static void check_a_first_that_dies(const char *behaviour)
 {
-    start("die");
+    start(behaviour);
     CHECK_EQ(keeper_world_create(&keeper, "a", true, NULL), 0);
     CHECK(keeper_world_wait(&world->ends, 1));
     CHECK_EQ(world->end_status, -EIO);
@@ -120,15 +120,14 @@ TEST(a_supervisor_that_dies_before_its_first_word_ends_the_tenant)
     keeper_world_stop();
 }
 
+TEST(a_supervisor_that_dies_before_its_first_word_ends_the_tenant)
+{
+    check_a_first_that_dies("die");
+}
+
 TEST(and_so_does_one_that_takes_its_time_before_it_dies)
 {
-    start("die-late");
-    CHECK_EQ(keeper_world_create(&keeper, "a", true, NULL), 0);
-    CHECK(keeper_world_wait(&world->ends, 1));
-    CHECK_EQ(world->end_status, -EIO);
-    CHECK_EQ(world->readies, 0);
-    CHECK(!is_there("a"));
-    keeper_world_stop();
+    check_a_first_that_dies("die-late");
 }
 
 TEST(a_supervisor_that_removes_its_tenant_at_once_ends_it)
